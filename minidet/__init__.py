@@ -1,0 +1,26 @@
+"""Two face detectors, MTCNN and RetinaFace, from scratch in NumPy and Numba.
+
+Where to read on, following an image through the package; no step needs a file of a later one:
+
+====================  ==================================================================================
+``detections``        what comes out, and the legend of shapes and coordinates
+``image``             pixels: reading, pyramid, crops, preparing, drawing
+``ops``               the operations: convolution, pooling, activations, batch norm; one per file
+``boxes``             anchors, coding, IoU, non-maximum suppression
+``nn``                operations with the arrays they need: layers
+``models``            the networks: P-Net, R-Net, O-Net; MobileNet, pyramid, context, heads
+``weights``           the shipped numbers, and readers for the reference checkpoints
+``detectors``         image in, faces out: one function of numbered steps each
+``api``               the classes below
+====================  ==================================================================================
+"""
+
+from minidet.api import MTCNN, RetinaFace, detect
+from minidet.detections import Detections, Face
+from minidet.errors import InputError
+from minidet.image import draw, read_image
+from minidet.trace import Trace
+
+__version__ = "0.1.0"
+
+__all__ = ["MTCNN", "Detections", "Face", "InputError", "RetinaFace", "Trace", "detect", "draw", "read_image"]

@@ -1,0 +1,81 @@
+"""Every Numba flag of the readable code, chosen once.
+
+``jit`` compiles a kernel on its first call and keeps the machine code on disk for the next process.
+There is no ``fastmath`` and no ``parallel`` here: a kernel adds its numbers in the order in which it
+is written, so the result is the same on every run and with every number of threads.
+
+Compiling takes seconds, once per machine. Nobody should wait for it in silence, so the first kernel
+that needs compiling is announced through the ``minidet`` logger (``compilation`` has the totals).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core import event
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+logger = logging.getLogger("minidet")
+
+
+def jit(kernel: Kernel) -> Kernel:
+    """Compile ``kernel`` with Numba on its first call; with ``NUMBA_DISABLE_JIT=1`` leave it plain Python."""
+    # error_model "numpy": x / 0 is inf or nan as in NumPy, and the check for it does not stop vector code.
+    return cast(Kernel, numba.njit(cache=True, nogil=True, error_model="numpy")(kernel))
+
+
+class Compilation(event.Listener):
+    """Counts the kernels compiled in this process, and the seconds that took."""
+
+    def __init__(self) -> None:
+        self.kernels = 0
+        self.seconds = 0.0
+        self._depth = 0  # a kernel that calls another compiles it inside its own compilation
+        self._started = 0.0
+
+    def on_start(self, event: Any) -> None:
+        """Announce the first compilation; start the clock of an outermost one."""
+        if not _is_ours(event):
+            return
+        if self.kernels == 0 and self._depth == 0:
+            logger.warning("minidet: compiling its kernels for this machine (once; takes up to a minute) ...")
+        if self._depth == 0:
+            self._started = time.perf_counter()
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        """Stop the clock of an outermost compilation."""
+        if not _is_ours(event):
+            return
+        self.kernels += 1
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._started
+
+    def report(self) -> str:
+        """Say in one line what was compiled, for the log."""
+        return f"minidet: compiled {self.kernels} kernels in {self.seconds:.1f} s; kept for the next run"
+
+
+def _is_ours(event: Any) -> bool:
+    # Numba fires "numba:compile" only when no cached machine code was found, for everybody's functions.
+    return str(event.data["dispatcher"].py_func.__module__).startswith("minidet.")
+
+
+@contextmanager
+def reporting_compilation() -> Iterator[None]:
+    """Log at the end what was compiled meanwhile, if anything."""
+    before = compilation.kernels
+    yield
+    if compilation.kernels > before:
+        logger.warning(compilation.report())
+
+
+compilation = Compilation()
+event.register("numba:compile", compilation)  # type: ignore[no-untyped-call]

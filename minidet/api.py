@@ -1,0 +1,288 @@
+"""The detectors as users meet them: load the weights, choose the backend, detect."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from minidet._jit import reporting_compilation
+from minidet._typing import Image
+from minidet.detections import Detections
+from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
+from minidet.errors import InputError
+from minidet.image import read_image
+from minidet.models.mtcnn import ONet, PNet, RNet
+from minidet.models.retinaface import RetinaFaceNet
+from minidet.nn import Module
+from minidet.trace import SILENT, Recorder, Trace
+from minidet.weights import load_weights
+
+Backend = Literal["readable"]
+M = TypeVar("M", bound=Module)
+
+
+class Detector(ABC):
+    """What the two detectors share. One detector may serve many threads: ``detect`` changes nothing in it."""
+
+    def detect(self, source: Any) -> Detections:
+        """Find the faces of one image.
+
+        Parameters
+        ----------
+        source : path, bytes, file object, PIL image or array
+            Anything :func:`minidet.read_image` takes. Arrays are RGB; for OpenCV's BGR pass
+            ``minidet.read_image(array, color="bgr")``.
+
+        Returns
+        -------
+        Detections
+            Best score first; empty if there is no face.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be read.
+        """
+        with reporting_compilation():
+            return self._detect(read_image(source), SILENT)
+
+    def detect_batch(self, sources: Sequence[Any], *, progress: bool = True) -> list[Detections]:
+        """Find the faces of several images, of any sizes.
+
+        Parameters
+        ----------
+        sources : sequence
+            Each anything ``detect`` takes.
+        progress : bool
+            Show a progress bar on standard error, from two images up.
+
+        Returns
+        -------
+        list of Detections
+            One per image, each the same as ``detect`` alone would give.
+
+        Raises
+        ------
+        InputError
+            If an image cannot be read; the message names it.
+        """
+        hidden = not progress or len(sources) < 2
+        return [self.detect(source) for source in tqdm(sources, desc="detect", unit="image", disable=hidden)]
+
+    def trace(self, source: Any) -> Trace:
+        """Detect, and keep what every step computed and how long it took.
+
+        Parameters
+        ----------
+        source
+            As in ``detect``.
+
+        Returns
+        -------
+        Trace
+            Its ``detections`` equal those of ``detect``.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be read.
+        """
+        image = read_image(source)
+        with reporting_compilation():
+            trace = Trace()
+            trace.detections = self._detect(image, trace)
+        return trace
+
+    @abstractmethod
+    def _detect(self, image: Image, recorder: Recorder) -> Detections: ...
+
+
+class MTCNN(Detector):
+    """The cascade of P-Net, R-Net and O-Net (Zhang et al. 2016).
+
+    Parameters
+    ----------
+    min_face_size : float
+        Side of the smallest face to look for, in pixels of the image.
+    pyramid_factor : float
+        Between neighbouring levels of the image pyramid, above 0 and below 1.
+    score_thresholds : (float, float, float)
+        Of P-Net, R-Net and O-Net.
+    crop_border : "clip" or "zero"
+        What R-Net and O-Net see of a box that reaches outside the image.
+    weights : str or path
+        A shipped name or a file; see ``minidet weights list``.
+    backend : "readable"
+        The definitions in ``minidet.ops``.
+
+    Attributes
+    ----------
+    pnet, rnet, onet : callables
+        The networks: x (N, 3, H, W) float32, (RGB - 127.5) / 128, to scores, box_deltas and, for O-Net,
+        landmark_deltas. See :meth:`minidet.models.mtcnn.PNet.predict` and its siblings.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range or the weights do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> detector = MTCNN(min_face_size=40)
+    >>> len(detector.detect(np.zeros((120, 160, 3), np.uint8)))
+    0
+    """
+
+    def __init__(
+        self,
+        min_face_size: float = 20,
+        pyramid_factor: float = 0.709,
+        score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        *,
+        crop_border: Literal["clip", "zero"] = "clip",
+        weights: str | os.PathLike[str] = "mtcnn",
+        backend: Backend = "readable",
+    ) -> None:
+        self.settings = MTCNNSettings(
+            min_face_size=min_face_size,
+            pyramid_factor=pyramid_factor,
+            score_thresholds=score_thresholds,
+            crop_border=crop_border,
+        )
+        _check_backend(backend)
+        state = load_weights(weights, architecture="mtcnn")
+        self.pnet = _loaded(PNet(landmark_head="pnet.landmark_head.weight" in state), state, "pnet.").predict
+        self.rnet = _loaded(RNet(landmark_head="rnet.landmark_head.weight" in state), state, "rnet.").predict
+        self.onet = _loaded(ONet(), state, "onet.").predict
+
+    def _detect(self, image: Image, recorder: Recorder) -> Detections:
+        return detect_mtcnn(image, self.pnet, self.rnet, self.onet, self.settings, recorder)
+
+
+class RetinaFace(Detector):
+    """The anchor-based detector (Deng et al. 2019), here with the MobileNetV1 x 0.25 backbone.
+
+    Parameters
+    ----------
+    score_threshold : float
+        Faces below it are not reported.
+    iou_threshold : float
+        Boxes that overlap a better one by more are dropped.
+    max_side : int or None
+        Shrink images whose longer side is above this many pixels; boxes still come out in pixels of the image
+        given.
+    max_candidates, max_faces : int
+        At most so many anchors go into the NMS and come out of it, best first.
+    weights : str or path
+        A shipped name or a file; see ``minidet weights list``.
+    backend : "readable"
+        The definitions in ``minidet.ops``.
+
+    Attributes
+    ----------
+    network : callable
+        x (N, 3, H, W) float32, BGR minus the mean, to box_deltas (N, A, 4), scores (N, A, 2), face second,
+        and landmark_deltas (N, A, 10).
+
+    Raises
+    ------
+    InputError
+        If an option is out of range or the weights do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> detector = RetinaFace(score_threshold=0.8)
+    >>> len(detector.detect(np.zeros((120, 160, 3), np.uint8)))
+    0
+    """
+
+    def __init__(
+        self,
+        score_threshold: float = 0.5,
+        iou_threshold: float = 0.4,
+        max_side: int | None = None,
+        *,
+        max_candidates: int = 5000,
+        max_faces: int = 750,
+        weights: str | os.PathLike[str] = "retinaface_mobilenet025",
+        backend: Backend = "readable",
+    ) -> None:
+        self.settings = RetinaFaceSettings(
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_side=max_side,
+            max_candidates=max_candidates,
+            max_faces=max_faces,
+        )
+        _check_backend(backend)
+        state = load_weights(weights, architecture="retinaface_mobilenet025")
+        self._model = _loaded(RetinaFaceNet(), state, "")
+        self.network = self._model.predict
+
+    def _detect(self, image: Image, recorder: Recorder) -> Detections:
+        return detect_retinaface(image, self.network, self.settings, recorder)
+
+    def trace(self, source: Any) -> Trace:
+        """Detect, and keep what every step computed; a last step, "features", has the network's inner maps.
+
+        The maps are computed a second time for it, since ``network`` returns only its outputs.
+        """
+        trace = super().trace(source)
+        trace.record("features", **self._model.features(trace["input"]["x"]))
+        return trace
+
+
+def detect(source: Any, model: Literal["retinaface", "mtcnn"] = "retinaface") -> Detections:
+    """Find the faces of one image with default settings.
+
+    Parameters
+    ----------
+    source : path, bytes, file object, PIL image or array
+        Anything :func:`minidet.read_image` takes.
+    model : "retinaface" or "mtcnn"
+
+    Returns
+    -------
+    Detections
+        Best score first; empty if there is no face.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be read or the model is unknown.
+    """
+    return default_detector(model).detect(source)
+
+
+@lru_cache(maxsize=2)
+def default_detector(model: str) -> Detector:
+    """Return the detector of that name with default settings; its weights are loaded once."""
+    if model == "retinaface":
+        return RetinaFace()
+    if model == "mtcnn":
+        return MTCNN()
+    raise InputError(f"model={model!r}; expected 'retinaface' or 'mtcnn'")
+
+
+def _check_backend(backend: str) -> None:
+    if backend == "fast":
+        raise InputError("backend='fast' is not part of this version yet; use backend='readable'")
+    if backend != "readable":
+        raise InputError(f"backend={backend!r}; expected 'readable'")
+
+
+def _loaded(network: M, state: Mapping[str, NDArray[Any]], prefix: str) -> M:
+    """Fill ``network`` with the arrays of ``state`` under ``prefix``, ready for inference."""
+    network.load_state_dict(
+        {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+    )
+    network.eval()
+    return network

@@ -1,0 +1,21 @@
+"""Boxes: ``x1 y1 x2 y2`` in pixels, continuous, so that a box is x2 - x1 wide."""
+
+from minidet.boxes.anchors import generate_anchors
+from minidet.boxes.coding import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from minidet.boxes.format import centre_to_corners, corners_to_centre, xywh_to_xyxy, xyxy_to_xywh
+from minidet.boxes.iou import iou
+from minidet.boxes.nms import nms
+
+__all__ = [
+    "centre_to_corners",
+    "corners_to_centre",
+    "decode_boxes",
+    "decode_landmarks",
+    "encode_boxes",
+    "encode_landmarks",
+    "generate_anchors",
+    "iou",
+    "nms",
+    "xywh_to_xyxy",
+    "xyxy_to_xywh",
+]

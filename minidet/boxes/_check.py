@@ -1,0 +1,24 @@
+"""Checks that every box function makes on its arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minidet.errors import InputError
+
+
+def check_rows(function: str, name: str, array: NDArray[Any], columns: int) -> None:
+    """Require an (any, ``columns``) array."""
+    if array.ndim != 2 or array.shape[1] != columns:
+        raise InputError(f"{function}: `{name}` has shape {array.shape}; expected (any number, {columns})")
+
+
+def check_finite(function: str, name: str, array: NDArray[Any]) -> None:
+    """Require numbers, not NaN or infinity, and name the first row that has one."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        row = int(np.argwhere(~finite)[0][0])
+        raise InputError(f"{function}: `{name}` is not finite in row {row}: {array[row]}")

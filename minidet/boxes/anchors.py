@@ -1,0 +1,73 @@
+"""Anchors: the boxes a one-stage detector starts from, laid on a grid over the image.
+
+On every position of a map of stride s stands one square per size, centred on the s x s pixels it answers
+for::
+
+    stride 8      .───────.───────.      . pixel corner
+                  |   +   |   +   |      + centre, at (8 j + 4, 8 i + 4)
+                  .───────.───────.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minidet._typing import Float32Array
+from minidet.errors import InputError
+
+
+def generate_anchors(
+    height: int,
+    width: int,
+    *,
+    strides: Sequence[int] = (8, 16, 32),
+    sizes: Sequence[Sequence[float]] = ((16, 32), (64, 128), (256, 512)),
+) -> Float32Array:
+    """Lay the anchors of every pyramid level over an image.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the image, in pixels. A map of stride s has ceil(height / s) rows and ceil(width / s) columns.
+    strides : sequence of int
+        One per level, in pixels. The default is that of the MobileNet RetinaFace.
+    sizes : sequence of sequences of float
+        Sides of the squares of each level, in pixels.
+
+    Returns
+    -------
+    anchors : (A, 4) float32 array, x1 y1 x2 y2
+        Level by level, row by row, column by column, size by size; they may reach outside the image.
+
+    Raises
+    ------
+    InputError
+        If a number is not positive or there is not one set of sizes per stride.
+
+    Examples
+    --------
+    An image of 8 x 16 pixels, one level of stride 8, one size:
+
+    >>> generate_anchors(8, 16, strides=[8], sizes=[[16]])
+    array([[-4., -4., 12., 12.],
+           [ 4., -4., 20., 12.]], dtype=float32)
+    """
+    if height < 1 or width < 1:
+        raise InputError(f"generate_anchors: image of {height} x {width}; expected sides of at least 1 pixel")
+    if len(strides) != len(sizes):
+        raise InputError(f"generate_anchors: {len(strides)} strides but {len(sizes)} sets of sizes")
+    if min(strides) < 1 or min(min(level) for level in sizes) <= 0:
+        raise InputError(f"generate_anchors: strides={strides}, sizes={sizes}; expected positive numbers")
+    return np.concatenate([_level(height, width, s, level) for s, level in zip(strides, sizes, strict=True)])
+
+
+def _level(height: int, width: int, stride: int, sizes: Sequence[float]) -> Float32Array:
+    rows, columns = -(-height // stride), -(-width // stride)
+    cy = (np.arange(rows) + 0.5) * stride  # (rows,)
+    cx = (np.arange(columns) + 0.5) * stride  # (columns,)
+    half = np.asarray(sizes) / 2  # (sizes,)
+    cy, cx, half = np.meshgrid(cy, cx, half, indexing="ij")  # (rows, columns, sizes) each
+    corners = np.stack([cx - half, cy - half, cx + half, cy + half], axis=-1)  # (rows, columns, sizes, 4)
+    return corners.reshape(-1, 4).astype(np.float32)

@@ -1,0 +1,50 @@
+r"""Intersection over union: how well two boxes agree, from 0 (apart) to 1 (the same)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidet._typing import FloatArray
+from minidet.boxes._check import check_rows
+
+
+def iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    r"""Compare every box of ``a`` with every box of ``b``.
+
+    .. math:: \mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|} = \frac{|A \cap B|}{|A| + |B| - |A \cap B|}
+
+    Parameters
+    ----------
+    a : (A, 4) array, x1 y1 x2 y2
+    b : (B, 4) array, x1 y1 x2 y2
+
+    Returns
+    -------
+    (A, B) array
+        Two boxes without any area have IoU 0.
+
+    Raises
+    ------
+    InputError
+        If a shape is not (any number, 4).
+
+    Examples
+    --------
+    Two 2x2 boxes that share one pixel of 4 + 4 - 1 = 7:
+
+    >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 1.0, 3.0, 3.0]])).round(4)
+    array([[0.1429]])
+    """
+    check_rows("iou", "a", a, 4)
+    check_rows("iou", "b", b, 4)
+    top_left = np.maximum(a[:, None, :2], b[:, :2])  # (A, B, 2)
+    bottom_right = np.minimum(a[:, None, 2:], b[:, 2:])  # (A, B, 2)
+    sides = np.maximum(bottom_right - top_left, 0)  # (A, B, 2), zero where the boxes are apart
+    intersection = sides[..., 0] * sides[..., 1]  # (A, B)
+    union = area(a)[:, None] + area(b) - intersection  # (A, B)
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def area(boxes: FloatArray) -> FloatArray:
+    """Return width times height of (K, 4) boxes as (K,)."""
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

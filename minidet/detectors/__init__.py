@@ -1,0 +1,6 @@
+"""Image in, faces out: each detector is one function of numbered steps, given its networks as callables."""
+
+from minidet.detectors.mtcnn import MTCNNSettings, detect_mtcnn
+from minidet.detectors.retinaface import RetinaFaceSettings, detect_retinaface
+
+__all__ = ["MTCNNSettings", "RetinaFaceSettings", "detect_mtcnn", "detect_retinaface"]

@@ -1,0 +1,20 @@
+"""Pixels: reading, resizing, cropping, preparing for a network, drawing. Pillow is used here only."""
+
+from minidet.image.crop import crop_squares
+from minidet.image.draw import draw
+from minidet.image.io import read_image
+from minidet.image.preprocess import mtcnn_input, retinaface_input
+from minidet.image.pyramid import level_size, pyramid_scales
+from minidet.image.resize import resize_area, resize_bilinear
+
+__all__ = [
+    "crop_squares",
+    "draw",
+    "level_size",
+    "mtcnn_input",
+    "pyramid_scales",
+    "read_image",
+    "resize_area",
+    "resize_bilinear",
+    "retinaface_input",
+]

@@ -1,0 +1,24 @@
+"""The order in which R-Net and O-Net read a feature map into a vector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidet._typing import FloatArray
+
+
+# Compat: the order of the released weights, docs/compat.md "Flatten order".
+def flatten_columns_first(x: FloatArray) -> FloatArray:
+    """Flatten (N, C, H, W) to (N, W * H * C), column by column, all channels of a pixel together.
+
+    The authors trained on width-first images, so the first fully connected layer of the released weights
+    expects x slowest, then y, then the channel.
+
+    Examples
+    --------
+    One channel, two rows, three columns:
+
+    >>> flatten_columns_first(np.array([[[[1, 2, 3], [4, 5, 6]]]])).tolist()
+    [[1, 4, 2, 5, 3, 6]]
+    """
+    return np.ascontiguousarray(x.transpose(0, 3, 2, 1)).reshape(len(x), -1)

@@ -1,0 +1,61 @@
+"""A convolution, its batch norm and its activation: the brick that RetinaFace is built of."""
+
+from __future__ import annotations
+
+from minidet._typing import FloatArray
+from minidet.nn import BatchNorm2d, Conv2d, DepthwiseConv2d, Layer, LeakyReLU
+
+
+class ConvBlock(Layer):
+    """Convolution, batch norm, leaky ReLU; padded so that stride 1 keeps the size.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size : int
+    stride : int
+    negative_slope : float or None
+        Of the leaky ReLU; None for no activation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        negative_slope: float | None = 0.1,
+    ) -> None:
+        self.conv = Conv2d(
+            in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
+        )
+        self.norm = BatchNorm2d(out_channels)
+        self.activation = None if negative_slope is None else LeakyReLU(negative_slope)
+
+    def forward(self, x: FloatArray) -> FloatArray:
+        """(N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        x = self.conv.forward(x)
+        x = self.norm.forward(x)
+        return self.activation.forward(x) if self.activation else x
+
+
+class DepthwiseBlock(Layer):
+    """Depthwise 3x3 convolution, batch norm, leaky ReLU.
+
+    Parameters
+    ----------
+    channels : int
+    stride : int
+    """
+
+    def __init__(self, channels: int, *, stride: int) -> None:
+        self.conv = DepthwiseConv2d(channels, 3, stride=stride, padding=1)
+        self.norm = BatchNorm2d(channels)
+        self.activation = LeakyReLU(0.1)
+
+    def forward(self, x: FloatArray) -> FloatArray:
+        """(N, channels, H, W) to (N, channels, ceil(H / stride), ceil(W / stride))."""
+        x = self.conv.forward(x)
+        x = self.norm.forward(x)
+        return self.activation.forward(x)

@@ -1,0 +1,47 @@
+"""Context module: each position looks further around before the heads judge it.
+
+The name and shape come from SSH (Najibi et al. 2017, figure 3): two and three 3x3 convolutions in a row see
+as far as one 5x5 and one 7x7, for fewer parameters; the first of the row serves both::
+
+    P ──3x3──────────────────────────▶ c/2 ┐
+      └─3x3──▶ c/4 ─┬─3x3────────────▶ c/4 ├─ concat ── ReLU
+                    └─3x3──▶ ──3x3───▶ c/4 ┘
+"""
+
+from __future__ import annotations
+
+from minidet._typing import FloatArray
+from minidet.models.retinaface.blocks import ConvBlock
+from minidet.models.retinaface.fpn import leaky_slope
+from minidet.nn import Layer, ReLU
+from minidet.ops import concat_forward
+
+
+class Context(Layer):
+    """Three views of 3x3, 5x5 and 7x7 pixels, side by side.
+
+    Parameters
+    ----------
+    channels : int
+        Of the input and of the output; a multiple of four.
+    """
+
+    def __init__(self, channels: int) -> None:
+        slope = leaky_slope(channels)
+        half, quarter = channels // 2, channels // 4
+        self.view3 = ConvBlock(channels, half, 3, negative_slope=None)
+        self.shared = ConvBlock(channels, quarter, 3, negative_slope=slope)
+        self.view5 = ConvBlock(quarter, quarter, 3, negative_slope=None)
+        self.middle7 = ConvBlock(quarter, quarter, 3, negative_slope=slope)
+        self.view7 = ConvBlock(quarter, quarter, 3, negative_slope=None)
+        self.activation = ReLU()
+
+    def forward(self, x: FloatArray) -> FloatArray:
+        """(N, channels, H, W) to the same shape."""
+        view3 = self.view3.forward(x)  # (N, channels / 2, H, W)
+        shared = self.shared.forward(x)  # (N, channels / 4, H, W)
+        view5 = self.view5.forward(shared)  # (N, channels / 4, H, W)
+        middle7 = self.middle7.forward(shared)
+        view7 = self.view7.forward(middle7)  # (N, channels / 4, H, W)
+        x = concat_forward([view3, view5, view7], axis=1)  # (N, channels, H, W)
+        return self.activation.forward(x)

@@ -1,0 +1,58 @@
+"""Feature pyramid: fine maps learn what the coarse ones know (Lin et al. 2017, figure 3).
+
+::
+
+    C5 ──1x1──▶ P5
+                 │ upsample
+    C4 ──1x1──▶ (+) ──3x3──▶ P4
+                              │ upsample
+    C3 ──1x1───────────────▶ (+) ──3x3──▶ P3
+"""
+
+from __future__ import annotations
+
+from minidet._typing import FloatArray
+from minidet.models.retinaface.blocks import ConvBlock
+from minidet.nn import Module
+from minidet.ops import upsample_nearest2d_forward
+
+
+class FPN(Module):
+    """Brings three maps to one number of channels and adds each coarser one to the next finer.
+
+    Parameters
+    ----------
+    in_channels : (int, int, int)
+        Channels of C3, C4, C5.
+    out_channels : int
+    """
+
+    def __init__(self, in_channels: tuple[int, int, int], out_channels: int) -> None:
+        c3, c4, c5 = in_channels
+        slope = leaky_slope(out_channels)
+        self.lateral3 = ConvBlock(c3, out_channels, 1, negative_slope=slope)
+        self.lateral4 = ConvBlock(c4, out_channels, 1, negative_slope=slope)
+        self.lateral5 = ConvBlock(c5, out_channels, 1, negative_slope=slope)
+        self.merge3 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
+        self.merge4 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
+
+    def forward(
+        self, c3: FloatArray, c4: FloatArray, c5: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Compute P3, P4, P5, each of the size of its C and with ``out_channels`` channels."""
+        p5 = self.lateral5.forward(c5)
+        sum4 = self.lateral4.forward(c4) + upsample_nearest2d_forward(p5, _plane(c4))
+        p4 = self.merge4.forward(sum4)
+        sum3 = self.lateral3.forward(c3) + upsample_nearest2d_forward(p4, _plane(c3))
+        p3 = self.merge3.forward(sum3)
+        return p3, p4, p5
+
+
+# Compat: biubug6/Pytorch_Retinaface, docs/compat.md "Slopes".
+def leaky_slope(channels: int) -> float:
+    """Return the slope of the pyramid's activations: 0.1 in narrow networks, 0 (plain ReLU) in wide ones."""
+    return 0.1 if channels <= 64 else 0.0
+
+
+def _plane(x: FloatArray) -> tuple[int, int]:
+    return x.shape[2], x.shape[3]

@@ -1,0 +1,39 @@
+"""The heads of one pyramid level: three 1x1 convolutions that answer for every anchor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidet._typing import FloatArray
+from minidet.nn import Conv2d, Module
+
+
+class Heads(Module):
+    """Face or not, box and landmarks, for the anchors of every position.
+
+    Parameters
+    ----------
+    in_channels : int
+    anchors_per_position : int
+    """
+
+    def __init__(self, in_channels: int, anchors_per_position: int) -> None:
+        self.class_head = Conv2d(in_channels, anchors_per_position * 2, 1)
+        self.box_head = Conv2d(in_channels, anchors_per_position * 4, 1)
+        self.landmark_head = Conv2d(in_channels, anchors_per_position * 10, 1)
+
+    def forward(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Compute box_deltas (N, A, 4), logits (N, A, 2), landmark_deltas (N, A, 10) of a map (N, C, H, W).
+
+        A = H * W * anchors_per_position, in the order of :func:`minidet.boxes.generate_anchors`: row by row,
+        column by column, the anchors of one position together.
+        """
+        box_deltas = _per_anchor(self.box_head.forward(x), 4)
+        logits = _per_anchor(self.class_head.forward(x), 2)
+        landmark_deltas = _per_anchor(self.landmark_head.forward(x), 10)
+        return box_deltas, logits, landmark_deltas
+
+
+def _per_anchor(x: FloatArray, values: int) -> FloatArray:
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # (N, H, W, anchors * values)
+    return x.reshape(len(x), -1, values)  # (N, H * W * anchors, values)

@@ -1,0 +1,67 @@
+"""MobileNetV1 with a quarter of the channels: RetinaFace's small backbone (Howard et al. 2017, table 1)."""
+
+from __future__ import annotations
+
+from minidet._typing import FloatArray
+from minidet.models.retinaface.blocks import ConvBlock, DepthwiseBlock
+from minidet.nn import Layer, Module, Sequential
+
+
+class DepthwiseSeparable(Layer):
+    """A depthwise block that looks around, then a 1x1 block that mixes the channels.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    stride : int
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
+        self.depthwise = DepthwiseBlock(in_channels, stride=stride)
+        self.pointwise = ConvBlock(in_channels, out_channels, 1)
+
+    def forward(self, x: FloatArray) -> FloatArray:
+        """(N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        x = self.depthwise.forward(x)
+        return self.pointwise.forward(x)
+
+
+class MobileNetV1(Module):
+    """The backbone, cut into three stages; each ends where the feature pyramid taps it.
+
+    Attributes
+    ----------
+    channels : (int, int, int)
+        Channels of C3, C4, C5.
+    """
+
+    channels = (64, 128, 256)
+
+    def __init__(self) -> None:
+        self.stage1 = Sequential(
+            ConvBlock(3, 8, 3, stride=2),  # stride 2 in all
+            DepthwiseSeparable(8, 16),
+            DepthwiseSeparable(16, 32, stride=2),  # 4
+            DepthwiseSeparable(32, 32),
+            DepthwiseSeparable(32, 64, stride=2),  # 8
+            DepthwiseSeparable(64, 64),
+        )
+        self.stage2 = Sequential(
+            DepthwiseSeparable(64, 128, stride=2),  # 16
+            DepthwiseSeparable(128, 128),
+            DepthwiseSeparable(128, 128),
+            DepthwiseSeparable(128, 128),
+            DepthwiseSeparable(128, 128),
+            DepthwiseSeparable(128, 128),
+        )
+        self.stage3 = Sequential(
+            DepthwiseSeparable(128, 256, stride=2),  # 32
+            DepthwiseSeparable(256, 256),
+        )
+
+    def forward(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Compute C3, C4, C5 of an image batch (N, 3, H, W): maps of strides 8, 16 and 32."""
+        c3 = self.stage1.forward(x)  # (N, 64, ceil(H / 8), ceil(W / 8))
+        c4 = self.stage2.forward(c3)  # (N, 128, ceil(H / 16), ceil(W / 16))
+        c5 = self.stage3.forward(c4)  # (N, 256, ceil(H / 32), ceil(W / 32))
+        return c3, c4, c5

@@ -1,0 +1,26 @@
+"""Layers with state: an operation of ``minidet.ops`` together with the arrays it needs."""
+
+from minidet.nn.activation import LeakyReLU, PReLU, ReLU
+from minidet.nn.conv import Conv2d, DepthwiseConv2d
+from minidet.nn.linear import Linear
+from minidet.nn.module import Layer, Module
+from minidet.nn.norm import BatchNorm2d
+from minidet.nn.parameter import Buffer, Parameter
+from minidet.nn.pooling import MaxPool2d
+from minidet.nn.sequential import Sequential
+
+__all__ = [
+    "BatchNorm2d",
+    "Buffer",
+    "Conv2d",
+    "DepthwiseConv2d",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "MaxPool2d",
+    "Module",
+    "PReLU",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+]

@@ -1,0 +1,115 @@
+"""What every layer and network is: named arrays, parts, and a forward pass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from minidet._typing import FloatArray
+from minidet.errors import InputError
+from minidet.nn.parameter import Buffer, Parameter
+
+
+class Module:
+    """A layer or a network.
+
+    A subclass sets its parameters, buffers and parts as plain attributes and defines ``forward``. The name of
+    an array in ``state_dict`` is the path of attributes to it, ``"backbone.stage1.conv.weight"``, as in
+    PyTorch.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the next ``forward`` is a training step. A new module starts in training mode.
+    """
+
+    training: bool = True
+
+    def parts(self) -> Iterator[tuple[str, Module]]:
+        """List the modules this one is directly made of by attribute name, in order of definition."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def state(self, prefix: str = "") -> Iterator[tuple[str, Parameter | Buffer]]:
+        """List every parameter and buffer, own ones first, with its dotted name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter | Buffer):
+                yield prefix + name, value
+        for name, part in self.parts():
+            yield from part.state(f"{prefix}{name}.")
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the learnt arrays by dotted name."""
+        return {name: value for name, value in self.state() if isinstance(value, Parameter)}
+
+    def state_dict(self) -> dict[str, FloatArray]:
+        """Return a copy of every array of the state by dotted name."""
+        return {name: value.data.copy() for name, value in self.state()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Copy ``state`` into the module, in the module's own float type.
+
+        Raises
+        ------
+        InputError
+            If names are missing, unexpected or mis-shaped; then nothing is changed.
+        """
+        own = dict(self.state())
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        misshaped = [
+            f"{name} is {state[name].shape}, expected {value.data.shape}"
+            for name, value in own.items()
+            if name in state and state[name].shape != value.data.shape
+        ]
+        complaints = [
+            f"{kind} {_some(names)}"
+            for kind, names in [("missing", missing), ("unexpected", unexpected), ("mis-shaped", misshaped)]
+            if names
+        ]
+        if complaints:
+            raise InputError(f"weights do not fit {type(self).__name__}: {'; '.join(complaints)}")
+        for name, value in own.items():
+            value.data = state[name].astype(value.data.dtype)  # astype copies
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Convert every array of the state to ``dtype``, float32 or float64, and return the module."""
+        for _, value in self.state():
+            value.data = value.data.astype(dtype)
+        return self
+
+    def train(self) -> Self:
+        """Switch the module and its parts to training mode, and return the module."""
+        return self._set_training(True)
+
+    def eval(self) -> Self:
+        """Switch the module and its parts to inference, and return the module."""
+        return self._set_training(False)
+
+    def _set_training(self, training: bool) -> Self:
+        self.training = training
+        for _, part in self.parts():
+            part._set_training(training)
+        return self
+
+    def parameter_count(self) -> int:
+        """Count the learnt numbers."""
+        return int(np.sum([parameter.data.size for parameter in self.parameters().values()], dtype=np.int64))
+
+
+class Layer(Module, ABC):
+    """A module with one tensor in and one tensor out."""
+
+    @abstractmethod
+    def forward(self, x: FloatArray) -> FloatArray:
+        """Compute the output."""
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,75 @@
+"""Make the small checkpoints in ``torch_files/`` and the arrays that they should read as (needs PyTorch).
+
+Run ``python tests/oracles/make_torch_files.py``. Legacy files name their storages after memory addresses,
+so their bytes differ from run to run; what they hold does not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+FOLDER = Path(__file__).parent / "torch_files"
+TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    """Every element type, and every way in which a tensor can be a window on its storage."""
+    ramp = torch.arange(24.0).reshape(2, 3, 4)
+    values = torch.tensor([[-2.0, 0.0, 1.0], [3.140625, 100.0, 0.0]])
+    typed = {name: (values.abs() if name == "uint8" else values).to(getattr(torch, name)) for name in TYPES}
+    return typed | {
+        "whole": ramp,
+        "shared.transposed": ramp.permute(2, 0, 1),
+        "shared.window": ramp[1, 1:, ::2],
+        "shared.number": ramp[1, 2, 3],
+        "expanded": torch.tensor([[1.5], [2.5]]).expand(2, 5),
+        "number": torch.tensor(7.25),
+        "empty": torch.empty(0, 3),
+        "special": torch.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
+        "parameter": nn.Parameter(torch.tensor([1.0, 2.0])),
+        "naïve ключ": torch.tensor([1]),
+    }
+
+
+def module() -> nn.Module:
+    """A convolution and a batch norm, whose state dict has integers, numbers and ``_metadata``."""
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3))
+
+
+def checkpoint(network: nn.Module) -> dict[str, Any]:
+    """What a training script saves of a ``DataParallel`` model: every name starts with ``module.``."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    network(torch.ones(2, 2, 4, 4)).sum().backward()
+    optimizer.step()
+    names = nn.DataParallel(network).state_dict()
+    return {"epoch": 3, "loss": 0.25, "state_dict": names, "optimizer": optimizer.state_dict()}
+
+
+def save(name: str, content: object) -> None:
+    torch.save(content, FOLDER / f"{name}_zip.pth")
+    torch.save(content, FOLDER / f"{name}_legacy.pth", _use_new_zipfile_serialization=False)
+
+
+def save_expected(name: str, state_dict: dict[str, torch.Tensor]) -> None:
+    arrays = {}
+    for key, tensor in state_dict.items():
+        tensor = tensor.detach()
+        arrays[key] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    save("tensors", tensors())
+    save_expected("tensors", tensors())
+    network = module()
+    save("checkpoint", checkpoint(network))
+    save("module", network.state_dict())
+    save("model", {"model": network.state_dict(), "step": None})
+    save_expected("module", network.state_dict())
