@@ -4,8 +4,8 @@
 There is no ``fastmath`` and no ``parallel`` here: a kernel adds its numbers in the order in which it
 is written, so the result is the same on every run and with every number of threads.
 
-Compiling takes seconds, once per machine. Nobody should wait for it in silence, so the first kernel
-that needs compiling is announced through the ``minidet`` logger (``compilation`` has the totals).
+Compiling takes seconds, once per machine. Nobody should wait for that in silence, so the first kernel
+that needs compiling is announced through the ``minidet`` logger, and the end with the time it took.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ logger = logging.getLogger("minidet")
 def jit(kernel: Kernel) -> Kernel:
     """Compile ``kernel`` with Numba on its first call; with ``NUMBA_DISABLE_JIT=1`` leave it plain Python."""
     # error_model "numpy": x / 0 is inf or nan as in NumPy, and the check for it does not stop vector code.
-    return cast(Kernel, numba.njit(cache=True, nogil=True, error_model="numpy")(kernel))
+    flags: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(Kernel, numba.njit(cache=True, **flags)(kernel))
+    except RuntimeError:  # neither the package's folder nor the user's can be written: compile every time
+        return cast(Kernel, numba.njit(cache=False, **flags)(kernel))
 
 
 class Compilation(event.Listener):
@@ -44,7 +48,7 @@ class Compilation(event.Listener):
         if not _is_ours(event):
             return
         if self.kernels == 0 and self._depth == 0:
-            logger.warning("minidet: compiling its kernels for this machine (once; takes up to a minute) ...")
+            logger.warning("minidet: compiling its kernels for this machine (once, some seconds) ...")
         if self._depth == 0:
             self._started = time.perf_counter()
         self._depth += 1

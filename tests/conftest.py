@@ -38,7 +38,9 @@ def locate(photograph: str) -> Path:
     if photograph != PORTRAIT:
         return Path(os.environ["MINIDET_DATA"]) / photograph
     # Found without importing matplotlib.
-    return Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data/sample_data/grace_hopper.jpg"
+    return (
+        Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data/sample_data/grace_hopper.jpg"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -64,7 +64,8 @@ def load_npz(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray[Any]]
         If the file is missing, is not such a file, is of a newer format, or does not match its checksum.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since NumPy leaves a file open that turns out to be damaged.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(str(arrays.pop(HEADER)))
         version, architecture, expected = header["format"], header["architecture"], header["sha256"]

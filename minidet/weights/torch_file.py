@@ -235,7 +235,7 @@ def _read_legacy_storage(file: bytes, position: int, storage: _Storage) -> tuple
         raise InputError(
             f"is cut short or damaged before the {storage.element_count} elements of {storage.key!r}"
         )
-    end = start + count * _itemsize(storage)
+    end = start + storage.element_count * _itemsize(storage)
     return _decode(file[start:end], storage, "<"), end
 
 
@@ -253,9 +253,7 @@ def _load_pickle(file: bytes, start: int) -> tuple[object, dict[str, _Storage], 
         (value,) = machine.stack
     except InputError:
         raise
-    except (
-        Exception
-    ) as error:  # a damaged program fails as programs do: stack empty, key missing, not text ...
+    except Exception as error:  # a damaged program can fail in any way: stack empty, key missing, not text
         raise InputError(f"has a damaged pickle or one that is cut short ({_one_line(error)})") from error
     return value, machine.storages, stream.tell()
 

@@ -509,3 +509,10 @@ def test_legacy_files_with_a_wrong_list_of_keys(tmp_path: Path) -> None:
     assert "lacks the storage '0'" in refused(write_legacy(path, pickled))
     assert "lacks the list" in refused(write_legacy(path, pickled, SIX, keys=[0]))
     assert "lacks the list" in refused(write_legacy(path, pickled, SIX, keys="0"))
+
+
+@pytest.mark.parametrize("count", [0, 5, 7, -6, 2**62])
+def test_a_legacy_storage_with_a_wrong_count(count: int, tmp_path: Path) -> None:
+    path = write_legacy(tmp_path / "x.pth", state_dict(w=tensor(reference())), SIX)
+    path.write_bytes(path.read_bytes()[: -len(SIX) - 8] + struct.pack("<q", count) + SIX)
+    assert "before the 6 elements of '0'" in refused(path)
