@@ -1,4 +1,4 @@
-"""What the tests share: one portrait, the two default detectors, and the photographs with reference results."""
+"""What the tests share: a portrait, the two default detectors, and photographs with reference results."""
 
 import importlib.util
 import os

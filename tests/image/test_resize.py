@@ -82,7 +82,8 @@ def test_bilinear_against_its_definition(from_size, to_size, dtype):
 def test_against_torch(resize, name, case):
     with np.load(ORACLE) as oracle:
         image, expected = oracle[f"image_{case}"], oracle[f"{name}_{case}"]
-    np.testing.assert_allclose(resize(image, *expected.shape[:2]), expected, rtol=1e-6, atol=1e-4)
+    difference = np.abs(resize(image, *expected.shape[:2]) - expected).max()
+    assert difference / expected.max() < 3e-6  # PyTorch computes the positions in float32
 
 
 @pytest.mark.parametrize(("from_size", "to_size"), SIZES)
@@ -117,7 +118,7 @@ def test_area_enlarging_by_a_whole_factor_repeats_pixels():
 
 
 def test_a_pixel_covered_in_part_counts_in_full():
-    # Three pixels onto two: outputs cover pixels 0 to 1.5 and 1.5 to 3. By share it would be (0 * 2 + 30) / 3.
+    # Three pixels onto two: outputs cover 0 to 1.5 and 1.5 to 3. By share the first would be (0 + 30 / 2) / 1.5.
     image = np.array([[[0], [30], [90]]], np.uint8)
     assert resize_area(image, 1, 2).ravel().tolist() == [15, 60]
 

@@ -1,7 +1,7 @@
 """Make ``resize.npz``: small images as PyTorch resizes them (needs PyTorch).
 
-Run ``python tests/oracles/make_resize.py``. Every case ``k`` is stored as ``image_k`` (H, W, C), ``area_k`` and
-``bilinear_k`` (height, width, C) float32.
+Run ``python tests/oracles/make_resize.py``. Every case ``k`` is stored as ``image_k`` (H, W, C), and as
+``area_k`` and ``bilinear_k`` (height, width, C) float32.
 """
 
 from __future__ import annotations
