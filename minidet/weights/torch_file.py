@@ -329,14 +329,10 @@ class _Machine:
         return values
 
     def _extend_list(self, values: list[Any]) -> None:
-        if not isinstance(self.stack[-1], list):
-            raise TypeError("a list item without a list")
-        self.stack[-1].extend(values)
+        self.stack[-1].extend(values)  # of all values that can be on the stack, only a list has this method
 
     def _extend_dict(self, values: list[Any]) -> None:
-        if not isinstance(self.stack[-1], dict):
-            raise TypeError("a dict item without a dict")
-        self.stack[-1].update(_pairs(values[0::2], values[1::2]))
+        self.stack[-1].update(_pairs(values[0::2], values[1::2]))  # and only a dict this one
 
     def _refer(self, reference: object) -> _Storage:
         """Return the storage of a reference to data outside the pickle; there are no other references."""

@@ -118,7 +118,7 @@ def test_area_enlarging_by_a_whole_factor_repeats_pixels():
 
 
 def test_a_pixel_covered_in_part_counts_in_full():
-    # Three pixels onto two: outputs cover 0 to 1.5 and 1.5 to 3. By share the first would be (0 + 30 / 2) / 1.5.
+    # Three pixels onto two: the first covers pixels 0 to 1.5. By share it would be (0 + 30 / 2) / 1.5 = 10.
     image = np.array([[[0], [30], [90]]], np.uint8)
     assert resize_area(image, 1, 2).ravel().tolist() == [15, 60]
 

@@ -7,11 +7,13 @@ so their bytes differ from run to run; what they hold does not.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 FOLDER = Path(__file__).parent / "torch_files"
 TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
@@ -19,6 +21,9 @@ TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16",
 
 def tensors() -> dict[str, torch.Tensor]:
     """Every element type, and every way in which a tensor can be a window on its storage."""
+    import torch  # here, so that a test run may import this file without PyTorch
+    from torch import nn
+
     ramp = torch.arange(24.0).reshape(2, 3, 4)
     values = torch.tensor([[-2.0, 0.0, 1.0], [3.140625, 100.0, 0.0]])
     typed = {name: (values.abs() if name == "uint8" else values).to(getattr(torch, name)) for name in TYPES}
@@ -38,12 +43,18 @@ def tensors() -> dict[str, torch.Tensor]:
 
 def module() -> nn.Module:
     """A convolution and a batch norm, whose state dict has integers, numbers and ``_metadata``."""
+    import torch
+    from torch import nn
+
     torch.manual_seed(3)
     return nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3))
 
 
 def checkpoint(network: nn.Module) -> dict[str, Any]:
     """What a training script saves of a ``DataParallel`` model: every name starts with ``module.``."""
+    import torch
+    from torch import nn
+
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     network(torch.ones(2, 2, 4, 4)).sum().backward()
     optimizer.step()
@@ -52,11 +63,15 @@ def checkpoint(network: nn.Module) -> dict[str, Any]:
 
 
 def save(name: str, content: object) -> None:
+    import torch
+
     torch.save(content, FOLDER / f"{name}_zip.pth")
     torch.save(content, FOLDER / f"{name}_legacy.pth", _use_new_zipfile_serialization=False)
 
 
 def save_expected(name: str, state_dict: dict[str, torch.Tensor]) -> None:
+    import torch
+
     arrays = {}
     for key, tensor in state_dict.items():
         tensor = tensor.detach()

@@ -96,7 +96,8 @@ def test_reference_layers_of_mtcnn_have_their_places():
     theirs = {
         "pnet": "conv1 prelu1 conv2 prelu2 conv3 prelu3 conv4_1 conv4_2",
         "rnet": "conv1 prelu1 conv2 prelu2 conv3 prelu3 dense4 prelu4 dense5_1 dense5_2",
-        "onet": "conv1 prelu1 conv2 prelu2 conv3 prelu3 conv4 prelu4 dense5 prelu5 dense6_1 dense6_2 dense6_3",
+        "onet": "conv1 prelu1 conv2 prelu2 conv3 prelu3 conv4 prelu4 dense5 prelu5 "
+        "dense6_1 dense6_2 dense6_3",
     }
     networks = {
         network: {

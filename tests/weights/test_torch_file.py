@@ -23,6 +23,11 @@ MAGIC = 0x1950A86A20F9469CFC6C
 layouts = pytest.mark.parametrize("layout", ["zip", "legacy"])
 
 
+def reason_only(parameter: object) -> str:
+    """Name a case by its text and not by the bytes of its pickle."""
+    return parameter if isinstance(parameter, str) else ""
+
+
 def refused(path: str | Path) -> str:
     """Return the message with which ``path`` is refused: one line, naming the file and what was expected."""
     with pytest.raises(InputError) as caught:
@@ -133,7 +138,7 @@ SIX = np.arange(6, dtype="<f4").tobytes()
 @layouts
 def test_reads_files_built_by_hand(layout: str, tmp_path: Path) -> None:
     transposed = tensor(reference(), 0, (3, 2), (1, 3))
-    pickled = state_dict(a=tensor(reference()), b=transposed, c=tensor(reference(), 5, (1,), (2**60,)))
+    pickled = state_dict(a=tensor(reference()), b=transposed, c=tensor(reference(), 5, (1,), (2**63 - 1,)))
     arrays = read_torch_file(WRITERS[layout](tmp_path / "x.pth", pickled, SIX))
     np.testing.assert_array_equal(arrays["a"], [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(arrays["b"], [[0, 3], [1, 4], [2, 5]])
@@ -316,7 +321,7 @@ def test_tensors_out_of_proportion_to_the_file_are_refused(layout: str, tmp_path
         (reference(key="9"), "9'"),
         (code(None), "'w' in an unknown way"),
     ],
-    ids=repr,
+    ids=reason_only,
 )
 def test_a_storage_that_is_not_there_is_refused(storage: bytes, reason: str, tmp_path: Path) -> None:
     assert reason in refused(write_zip(tmp_path / "x.pth", state_dict(w=tensor(storage)), SIX))
@@ -495,7 +500,7 @@ def test_a_tar_file_of_the_first_pytorch(tmp_path: Path) -> None:
         (program(b"}" + code("model") + b"}" + code("epoch") + b"K\x03ss"), "holds 'epoch', of type int"),
         (program(b"}" + code("model") + b"K\x03s"), "holds 'model', of type int"),
     ],
-    ids=repr,
+    ids=reason_only,
 )
 def test_checkpoints_without_a_state_dict(pickled: bytes, reason: str, tmp_path: Path) -> None:
     storages = [SIX] if b"storage" in pickled else []
