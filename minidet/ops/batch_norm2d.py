@@ -103,6 +103,7 @@ def batch_norm2d_forward(
     check_channels("batch_norm2d", "running_mean", running_mean, C)
     check_channels("batch_norm2d", "running_var", running_var, C)
 
+    momentum, eps = float(momentum), float(eps)  # a np.float64 would turn float32 into float64
     if training:
         count = x.size // C
         if count < 2:

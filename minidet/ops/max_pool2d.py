@@ -61,6 +61,8 @@ def max_pool2d_forward(
     """
     check_float("max_pool2d", x=x)
     check_ndim("max_pool2d", "x", x, 4, "N, C, H, W")
+    if kernel_size < 1:
+        raise InputError(f"max_pool2d: kernel_size={kernel_size}; expected at least 1")
     if not 0 <= padding <= kernel_size // 2:
         raise InputError(f"max_pool2d: padding={padding}; expected 0 to half of kernel_size={kernel_size}")
     check_stride("max_pool2d", stride)
@@ -79,7 +81,7 @@ def _pooled_size(size: int, kernel_size: int, stride: int, padding: int, ceil_mo
     windows = (-(-room // stride) if ceil_mode else room // stride) + 1
     if ceil_mode and (windows - 1) * stride >= size + padding:
         windows -= 1  # the last window would see nothing but padding
-    if windows < 1:
+    if size < 1 or windows < 1:  # padding alone is no image
         raise InputError(
             f"max_pool2d: a window of {kernel_size} does not fit a side of {size} + 2 * {padding} pixels"
         )

@@ -52,7 +52,7 @@ def nearest_index(size: int, new_size: int) -> IntArray:
     """Name for each of ``new_size`` output pixels the input pixel it copies.
 
     Whole-number arithmetic, so the floor is exact. PyTorch multiplies by H / OH in float32, which lands one
-    pixel lower for a few ratios (2 to 82 is the smallest); for the ratios of a feature pyramid, n to 2n or
+    pixel lower for a few ratios (26 to 44 is the first); for the ratios of a feature pyramid, n to 2n or
     2n - 1, the two agree at every size.
     """
     return np.arange(new_size) * size // new_size

@@ -110,7 +110,7 @@ def test_corners_belong_to_the_box_in_the_nms():
 
 
 def test_max_candidates_bounds_what_goes_into_the_nms():
-    # The three best are one face: anchors 0 and 2 are moved by 8 pixels onto anchor 10. The fourth is another.
+    # The three best are one face: anchors 0 and 2 are moved by 8 pixels onto anchor 10. The fourth is not.
     net = network({10: 0.9, 2: 0.85, 0: 0.8, 30: 0.7}, {2: [0, 5, 0, 0], 0: [5, 5, 0, 0]})
     assert len(detect(net, max_candidates=4)) == 2
     assert len(detect(net, max_candidates=3)) == 1

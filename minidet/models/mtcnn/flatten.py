@@ -21,4 +21,5 @@ def flatten_columns_first(x: FloatArray) -> FloatArray:
     >>> flatten_columns_first(np.array([[[[1, 2, 3], [4, 5, 6]]]])).tolist()
     [[1, 4, 2, 5, 3, 6]]
     """
-    return np.ascontiguousarray(x.transpose(0, 3, 2, 1)).reshape(len(x), -1)
+    N, C, H, W = x.shape
+    return np.ascontiguousarray(x.transpose(0, 3, 2, 1)).reshape(N, W * H * C)

@@ -35,5 +35,6 @@ class Heads(Module):
 
 
 def _per_anchor(x: FloatArray, values: int) -> FloatArray:
+    N, C, H, W = x.shape
     x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # (N, H, W, anchors * values)
-    return x.reshape(len(x), -1, values)  # (N, H * W * anchors, values)
+    return x.reshape(N, H * W * C // values, values)  # (N, H * W * anchors, values)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from minidet.errors import InputError
+from minidet.ops import concat_forward
+from tests.check import FLOATS, assert_close
+from tests.oracles.cases import CASES, expected
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("case", CASES["concat"], ids=str)
+def test_equals_torch(case, dtype):
+    y = concat_forward(**case.inputs(dtype), **case.options)
+    assert_close(y, expected(case)["y"].astype(dtype), tolerance=0)
+
+
+@pytest.mark.parametrize("case", CASES["concat"], ids=str)
+def test_cutting_it_up_again_gives_the_parts(case):
+    xs, axis = case.arrays["xs"], case.options.get("axis", 1)
+    cuts = np.cumsum([x.shape[axis] for x in xs])[:-1]
+    parts = np.split(concat_forward(xs, axis=axis), cuts, axis)
+    for part, x in zip(parts, xs, strict=True):
+        np.testing.assert_array_equal(part, x)
+
+
+def test_takes_a_tuple_as_well():
+    x = np.ones((1, 2))
+    assert concat_forward((x, x)).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("xs", "axis", "message"),
+    [
+        ([np.zeros((1, 2))], 2, r"axis=2 is none of the axes of shape \(1, 2\)$"),
+        ([np.zeros((1, 2))], -3, r"axis=-3 is none of the axes of shape \(1, 2\)$"),
+        ([], 1, r"`xs` is empty; expected at least one array$"),
+        ([np.zeros((1, 2), np.int64)], 1, r"`xs\[0\]` is int64; expected float32 or float64$"),
+        (
+            [np.zeros((1, 2)), np.zeros((1, 2), np.float32)],
+            1,
+            r"`xs\[1\]` is float32, `xs\[0\]` is float64; cast one with \.astype\(\)$",
+        ),
+        (
+            [np.zeros((1, 2, 3)), np.zeros((1, 2, 4))],
+            1,
+            r"shapes \(1, 2, 3\), \(1, 2, 4\) differ on another axis than 1$",
+        ),
+        ([np.zeros((1, 2)), np.zeros((3, 2))], -1, r"shapes \(1, 2\), \(3, 2\) differ on another"),
+        (
+            [np.zeros((1, 2)), np.zeros((1, 2, 3))],
+            1,
+            r"shapes \(1, 2\), \(1, 2, 3\) differ on another",
+        ),
+    ],
+)
+def test_refuses(xs, axis, message):
+    with pytest.raises(InputError, match=f"^concat: {message}"):
+        concat_forward(xs, axis=axis)

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from minidet.errors import InputError
+from minidet.ops import linear_forward
+from tests.check import FLOATS, OP_TOLERANCE, assert_close
+from tests.oracles.cases import CASES, expected
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("case", CASES["linear"], ids=str)
+def test_equals_torch(case, dtype):
+    y = linear_forward(**case.inputs(dtype))
+    assert_close(y, expected(case)["y"].astype(dtype), OP_TOLERANCE[dtype])
+
+
+def test_unit_vectors_read_out_the_weight():
+    weight = np.arange(6.0).reshape(2, 3)
+    y = linear_forward(np.eye(3), weight, np.array([0.5, -0.5]))
+    np.testing.assert_array_equal(y, [[0.5, 2.5], [1.5, 3.5], [2.5, 4.5]])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": np.zeros((4, 3), np.int64)}, r"`x` is int64; expected float32 or float64$"),
+        ({"weight": np.zeros((2, 3), np.float32)}, r"`weight` is float32, `x` is float64; cast one"),
+        ({"bias": np.zeros(2, np.float32)}, r"`bias` is float32, `x` is float64; cast one"),
+        ({"x": np.zeros(3)}, r"`x` has shape \(3,\); expected \(N, I\)$"),
+        ({"x": np.zeros((4, 3, 1, 1))}, r"`x` has shape \(4, 3, 1, 1\); expected \(N, I\)$"),
+        ({"weight": np.zeros(3)}, r"`weight` has shape \(3,\); expected \(O, I\)$"),
+        ({"x": np.zeros((4, 5))}, r"`weight` expects 3 inputs, `x` has 5 \(shape \(4, 5\)\)$"),
+        ({"bias": np.zeros(1)}, r"`bias` has shape \(1,\); expected \(2,\), one per channel$"),
+        ({"bias": np.zeros((4, 2))}, r"`bias` has shape \(4, 2\); expected \(2,\)"),
+    ],
+)
+def test_refuses(change, message):
+    fitting = {"x": np.zeros((4, 3)), "weight": np.zeros((2, 3)), "bias": np.zeros(2)}
+    with pytest.raises(InputError, match=f"^linear: {message}"):
+        linear_forward(**{**fitting, **change})
