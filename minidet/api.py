@@ -70,10 +70,21 @@ class Detector(ABC):
         Raises
         ------
         InputError
-            If an image cannot be read; the message names it.
+            If an image cannot be read; the message gives its number, counted from 0.
         """
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise InputError(f"detect_batch: got one image, {sources!r}; expected a list of images")
         hidden = not progress or len(sources) < 2
-        return [self.detect(source) for source in tqdm(sources, desc="detect", unit="image", disable=hidden)]
+        return [
+            self._detect_one_of_many(number, source)
+            for number, source in enumerate(tqdm(sources, "detect", unit="image", disable=hidden))
+        ]
+
+    def _detect_one_of_many(self, number: int, source: Any) -> Detections:
+        try:
+            return self.detect(source)
+        except InputError as error:
+            raise InputError(f"image {number}: {error}") from error
 
     def trace(self, source: Any) -> Trace:
         """Detect, and keep what every step computed and how long it took.

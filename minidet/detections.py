@@ -144,7 +144,7 @@ class Detections:
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return plain numbers: ``{"box": [x1, y1, x2, y2], "score": s, "landmarks": [[x, y] x 5]}``."""
         return [
-            {"box": _decimals(box, 4), "score": _decimals(score, 7), "landmarks": _decimals(points, 4)}
+            {"box": _plain(box), "score": _plain(score), "landmarks": _plain(points)}
             for box, score, points in zip(self.boxes, self.scores, self.landmarks, strict=True)
         ]
 
@@ -153,6 +153,6 @@ class Detections:
         return json.dumps(self.to_dicts(), indent=indent)
 
 
-def _decimals(values: Any, digits: int) -> Any:
-    # float32 has about seven digits: 0.9 as a float64 would print as 0.8999999761581421.
-    return np.asarray(values, np.float64).round(digits).tolist()
+def _plain(values: Any) -> Any:
+    # By way of text, whose digits are the fewest that name the number: float32 0.9 is 0.8999999761581421.
+    return np.asarray(values, np.float32).astype(str).astype(np.float64).tolist()

@@ -4,6 +4,7 @@ import io
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,9 +241,18 @@ def test_no_progress_of_one_image_or_unasked(retinaface, capsys, sources, progre
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_batch_with_a_missing_file_names_it(detector):
-    with pytest.raises(InputError, match=r"no such file: 'gone\.png'"):
-        detector.detect_batch([BLACK, "gone.png"], progress=False)
+@pytest.mark.parametrize(
+    ("bad", "message"), [("gone.png", r"no such file: 'gone\.png'"), (np.zeros((3, 4, 5)), "channels-first")]
+)
+def test_a_batch_with_a_bad_image_names_it(detector, bad, message):
+    with pytest.raises(InputError, match=f"^image 1: .*{message}"):
+        detector.detect_batch([BLACK, bad], progress=False)
+
+
+@pytest.mark.parametrize("source", ["photo.jpg", Path("photo.jpg"), b"encoded"])
+def test_a_batch_of_one_image_without_a_list_is_refused(detector, source):
+    with pytest.raises(InputError, match="expected a list of images"):
+        detector.detect_batch(source)
 
 
 @pytest.fixture
@@ -257,7 +267,7 @@ def hasty_threads():
 @pytest.mark.usefixtures("hasty_threads")
 def test_threads_may_share_a_detector(detector, small_portrait):
     # Each has an image of its own, so that a mix-up shows, and all are of one size, so that one may happen.
-    images = [small_portrait[2 * k : 2 * k + 136, k : k + 120] for k in range(7)]
+    images = [small_portrait[10 + k : 102 + k, 28 + k : 108 + k] for k in range(7)]
     images.append(np.zeros_like(images[0]))
     alone = [detector.detect(image) for image in images]
     with ThreadPoolExecutor(max_workers=8) as pool:

@@ -44,7 +44,7 @@ def generate_anchors(
     Raises
     ------
     InputError
-        If a number is not positive or there is not one set of sizes per stride.
+        If a number is not positive, or there is no level, or not one set of sizes per stride.
 
     Examples
     --------
@@ -56,9 +56,9 @@ def generate_anchors(
     """
     if height < 1 or width < 1:
         raise InputError(f"generate_anchors: image of {height} x {width}; expected sides of at least 1 pixel")
-    if len(strides) != len(sizes):
-        raise InputError(f"generate_anchors: {len(strides)} strides but {len(sizes)} sets of sizes")
-    if min(strides) < 1 or min(min(level) for level in sizes) <= 0:
+    if len(strides) != len(sizes) or len(strides) == 0:
+        raise InputError(f"generate_anchors: {len(strides)} strides and {len(sizes)} sets of sizes")
+    if not all(stride >= 1 for stride in strides) or not all(s > 0 for level in sizes for s in level):
         raise InputError(f"generate_anchors: strides={strides}, sizes={sizes}; expected positive numbers")
     return np.concatenate([_level(height, width, s, level) for s, level in zip(strides, sizes, strict=True)])
 

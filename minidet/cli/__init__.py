@@ -47,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             status: int = options.run(options)
             return status
     except BrokenPipeError:  # as in `minidet detect photos/ | head`; an OSError, so it comes first
-        _drop_output()
         return 141  # 128 + SIGPIPE, which is how `cat` ends there
     except KeyboardInterrupt:
         show("minidet: interrupted", file=sys.stderr)
@@ -55,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         show_error(error)
         return 2
+    finally:
+        _drop_unwritable()
 
 
 def make_parser() -> CommandParser:
@@ -68,8 +69,10 @@ def make_parser() -> CommandParser:
     return parser
 
 
-def _drop_output() -> None:
-    # Python flushes both streams when it ends, and would complain of the closed pipe once more.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.dup2(nowhere, sys.stderr.fileno())
+def _drop_unwritable() -> None:
+    # Python flushes both streams when it ends, and would complain of a closed pipe or a full disk once more.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            print(end="", file=stream, flush=True)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -14,7 +14,7 @@ from minidet.boxes import nms
 def inclusive_nms(
     boxes: FloatArray, scores: FloatArray, iou_threshold: float, *, overlap: Literal["union", "min"] = "union"
 ) -> IntArray:
-    """Suppress as :func:`minidet.boxes.nms` does, with boxes one pixel larger and the references' order of ties.
+    """Suppress as :func:`minidet.boxes.nms` does, but with boxes one pixel larger and ties in another order.
 
     Both references count x2 and y2 as part of the box, which is then x2 - x1 + 1 wide. Both sort with NumPy's
     default sort, which leaves equal scores in no particular order. Scores are equal more often than one would

@@ -72,10 +72,13 @@ class MTCNNSettings:
             raise InputError(f"MTCNN: min_face_size={self.min_face_size}; expected at least 1 pixel")
         if not 0 < self.pyramid_factor < 1:
             raise InputError(f"MTCNN: pyramid_factor={self.pyramid_factor}; expected above 0 and below 1")
-        if len(self.score_thresholds) != 3 or not all(0 <= t <= 1 for t in self.score_thresholds):
+        if np.shape(self.score_thresholds) != (3,) or not all(0 <= t <= 1 for t in self.score_thresholds):
             raise InputError(
                 f"MTCNN: score_thresholds={self.score_thresholds}; expected three numbers from 0 to 1"
             )
+        for name in ("nms_within_level", "nms_across_levels", "nms_refined", "nms_final"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"MTCNN: {name}={getattr(self, name)}; expected 0 to 1")
         if self.crop_border not in ("clip", "zero"):
             raise InputError(f"MTCNN: crop_border={self.crop_border!r}; expected 'clip' or 'zero'")
 

@@ -1,4 +1,4 @@
-"""Pixels: reading, resizing, cropping, preparing for a network, drawing. Pillow is used here only."""
+"""Pixels: reading, resizing, cropping, preparing for a network, drawing."""
 
 from minidet.image.crop import crop_squares
 from minidet.image.draw import draw

@@ -82,7 +82,8 @@ def test_float32():
     [
         (0, 8, {}, "image of 0 x 8; expected sides of at least 1 pixel"),
         (8, -1, {}, "image of 8 x -1; expected sides of at least 1 pixel"),
-        (8, 8, {"strides": (8, 16)}, "2 strides but 3 sets of sizes"),
+        (8, 8, {"strides": (8, 16)}, "2 strides and 3 sets of sizes"),
+        (8, 8, {"strides": (), "sizes": ()}, "0 strides and 0 sets of sizes"),
         (8, 8, {"strides": (0,), "sizes": ((4,),)}, "strides=(0,), sizes=((4,),); expected positive numbers"),
         (
             8,

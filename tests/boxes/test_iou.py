@@ -89,6 +89,12 @@ def test_area():
     np.testing.assert_array_equal(area(np.array([[1.0, 2.0, 4.0, 7.0], [3.0, 3.0, 3.0, 8.0]])), [15, 0])
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float16"])
+def test_other_types_are_refused(dtype):
+    with pytest.raises(InputError, match=f"^iou: `a` is {dtype}; expected float32 or float64$"):
+        iou(np.ones((1, 4), dtype), np.ones((1, 4)))
+
+
 @pytest.mark.parametrize(("bad", "name"), [(0, "a"), (1, "b")])
 def test_another_shape_is_refused_and_named(bad, name):
     arguments = [np.zeros((1, 4)), np.zeros((1, 4))]

@@ -168,6 +168,8 @@ def test_arrays_with_strides():
         ({"boxes": np.zeros((2, 5))}, "nms: `boxes` has shape (2, 5); expected (any number, 4)"),
         ({"scores": np.zeros(3)}, "nms: `scores` has shape (3,); expected (2,), one per box"),
         ({"scores": np.zeros((2, 1))}, "nms: `scores` has shape (2, 1); expected (2,), one per box"),
+        ({"boxes": np.zeros((2, 4), int)}, "nms: `boxes` is int64; expected float32 or float64"),
+        ({"scores": np.zeros(2, np.uint8)}, "nms: `scores` is uint8; expected float32 or float64"),
         ({"iou_threshold": 1.5}, "nms: iou_threshold=1.5; expected 0 to 1"),
         ({"iou_threshold": -0.1}, "nms: iou_threshold=-0.1; expected 0 to 1"),
         ({"iou_threshold": float("nan")}, "nms: iou_threshold=nan; expected 0 to 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,15 @@ def test_annotated_pictures_know_their_author(tmp_path):
     assert not is_annotated(theirs)
     assert not is_annotated(tmp_path / "missing_faces.png")
     assert not is_annotated(ours.rename(tmp_path / "kept.png"))  # renamed: it is the user's now
+
+
+def test_make_writable_tries_to_write(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write everywhere, so this is played
+    with pytest.raises(InputError, match="Permission denied"):
+        make_writable(tmp_path)
 
 
 def test_make_writable(tmp_path):

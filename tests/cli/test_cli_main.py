@@ -158,6 +158,15 @@ def test_reader_that_goes_away(photo, start):
     process.stderr.close()
 
 
+def test_reader_that_never_came(start):
+    process = start("-m", "minidet", "--help")
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+    process.stdin.close()
+    process.stderr.close()
+
+
 def test_without_image_in_a_process_of_its_own(tmp_path, portrait_path, start):
     script = (
         "import sys; from minidet.cli import main; status = main(['detect']); "

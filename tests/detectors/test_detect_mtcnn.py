@@ -381,6 +381,12 @@ def test_defaults_are_those_of_facenet_pytorch():
             {"score_thresholds": (0.6, 0.7, 70)},
             "MTCNN: score_thresholds=(0.6, 0.7, 70); expected three numbers from 0 to 1",
         ),
+        (
+            {"score_thresholds": 0.7},
+            "MTCNN: score_thresholds=0.7; expected three numbers from 0 to 1",
+        ),
+        ({"nms_final": 7}, "MTCNN: nms_final=7; expected 0 to 1"),
+        ({"nms_within_level": -0.1}, "MTCNN: nms_within_level=-0.1; expected 0 to 1"),
         ({"crop_border": "stretch"}, "MTCNN: crop_border='stretch'; expected 'clip' or 'zero'"),
     ],
 )
