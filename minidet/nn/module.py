@@ -74,8 +74,10 @@ class Module:
         ]
         if complaints:
             raise InputError(f"weights do not fit {type(self).__name__}: {'; '.join(complaints)}")
+        # All converted (and copied) before the first is set, so that a failure changes nothing.
+        arrays = {name: state[name].astype(value.data.dtype) for name, value in own.items()}
         for name, value in own.items():
-            value.data = state[name].astype(value.data.dtype)  # astype copies
+            value.data = arrays[name]
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert every array of the state to ``dtype``, float32 or float64, and return the module."""

@@ -13,7 +13,6 @@ from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels, check_float, check_ndim, window_count
 from minidet.ops._pad import zero_pad
-from minidet.ops._rows import add_scaled_row
 
 
 def depthwise_conv2d_forward(
@@ -81,14 +80,14 @@ def depthwise_conv2d_forward(
 def _depthwise_conv2d_kernel(
     x: FloatArray, weight: FloatArray, bias: FloatArray, stride: int, y: FloatArray
 ) -> None:
-    N, C, OH, _ = y.shape
+    N, C, OH, OW = y.shape
     _, _, KH, KW = weight.shape
     for n in range(N):
         for c in range(C):
             for oy in range(OH):
-                row = y[n, c, oy]  # (OW,)
-                row[:] = bias[c]
-                for ky in range(KH):
-                    iy = oy * stride + ky
-                    for kx in range(KW):
-                        add_scaled_row(row, weight[c, 0, ky, kx], x[n, c, iy, kx:], stride)
+                for ox in range(OW):
+                    total = bias[c]
+                    for ky in range(KH):
+                        for kx in range(KW):
+                            total += weight[c, 0, ky, kx] * x[n, c, oy * stride + ky, ox * stride + kx]
+                    y[n, c, oy, ox] = total

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minidet.nn import BatchNorm2d, Sequential
+from minidet.nn import BatchNorm2d, Buffer, Sequential
 from minidet.ops import batch_norm2d_forward
 from tests.oracles.cases import Numbers
 
@@ -56,6 +56,23 @@ def test_a_training_step_does_not_write_into_a_state_dict_taken_before():
     layer.forward(Numbers(0).real(*SHAPE).astype(np.float32))
     assert (before["running_mean"] == 0).all()
     assert (layer.running_mean.data != 0).all()
+
+
+class Untouchable(Buffer):
+    """A buffer that can be read only."""
+
+    data = property(lambda self: self.__dict__["data"])
+
+    def __init__(self, data):
+        self.__dict__["data"] = data
+
+
+def test_inference_does_not_even_write_the_same_values_back():
+    # Threads share the layer: what one writes back late would undo what another has loaded meanwhile.
+    layer = BatchNorm2d(3).eval()
+    layer.running_mean = Untouchable(layer.running_mean.data)
+    layer.running_var = Untouchable(layer.running_var.data)
+    layer.forward(Numbers(0).real(*SHAPE).astype(np.float32))
 
 
 def test_momentum_and_eps_reach_the_operation():

@@ -6,6 +6,7 @@ import pytest
 from minidet import ops
 from minidet.nn import (
     BatchNorm2d,
+    Buffer,
     Conv2d,
     DepthwiseConv2d,
     LeakyReLU,
@@ -17,7 +18,6 @@ from minidet.nn import (
     ReLU,
     Sequential,
 )
-from minidet.nn.parameter import Buffer
 from tests.oracles.cases import Numbers
 
 X = (2, 3, 7, 8)

@@ -161,6 +161,17 @@ def test_a_refused_state_is_explained_and_changes_nothing(change, message):
         assert data.tobytes() == content
 
 
+def test_a_state_that_cannot_be_converted_changes_nothing():
+    module = Small()
+    before = {name: value.data for name, value in module.state()}
+    state = fitting_state()
+    last = list(state)[-1]
+    state[last] = np.full(state[last].shape, "text")
+    with pytest.raises(ValueError, match="could not convert"):
+        module.load_state_dict(state)
+    assert all(value.data is before[name] for name, value in module.state())
+
+
 # ---- Modes -----------------------------------------------------------------------------------------
 
 

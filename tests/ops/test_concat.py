@@ -28,6 +28,11 @@ def test_takes_a_tuple_as_well():
     assert concat_forward((x, x)).shape == (1, 4)
 
 
+def test_a_single_tensor_is_copied_too():
+    x = np.ones((1, 2))
+    assert not np.shares_memory(concat_forward([x]), x)
+
+
 @pytest.mark.parametrize(
     ("xs", "axis", "message"),
     [
