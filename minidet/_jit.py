@@ -11,6 +11,7 @@ that needs compiling is announced through the ``minidet`` logger, and the end wi
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,17 +30,44 @@ def jit(kernel: Kernel) -> Kernel:
     # error_model "numpy": x / 0 is inf or nan as in NumPy, and the check for it does not stop vector code.
     flags: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        return cast(Kernel, numba.njit(cache=True, **flags)(kernel))
+        compiled = numba.njit(cache=True, **flags)(kernel)
     except RuntimeError:  # neither the package's folder nor the user's can be written: compile every time
+        compilation.kept = False
         return cast(Kernel, numba.njit(cache=False, **flags)(kernel))
+    if hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT=1
+        compiled._cache.save_overload = _saving_if_possible(compiled._cache.save_overload)
+    return cast(Kernel, compiled)
+
+
+def _saving_if_possible(save: Callable[..., None]) -> Callable[..., None]:
+    """Return ``save``, but with a full disk or an exceeded quota no reason to stop."""
+
+    def save_if_possible(*args: Any) -> None:
+        try:
+            save(*args)
+        except OSError:
+            compilation.kept = False
+
+    return save_if_possible
 
 
 class Compilation(event.Listener):
-    """Counts the kernels compiled in this process, and the seconds that took."""
+    """Counts the kernels compiled in this process, and the seconds that took.
+
+    Attributes
+    ----------
+    kernels : int
+    seconds : float
+    kept : bool
+        Whether the machine code could be written to disk.
+    """
 
     def __init__(self) -> None:
         self.kernels = 0
         self.seconds = 0.0
+        self.kept = True
+        self._reported = 0
+        self._lock = threading.Lock()
         self._depth = 0  # a kernel that calls another compiles it inside its own compilation
         self._started = 0.0
 
@@ -48,7 +76,7 @@ class Compilation(event.Listener):
         if not _is_ours(event):
             return
         if self.kernels == 0 and self._depth == 0:
-            logger.warning("minidet: compiling its kernels for this machine (once, some seconds) ...")
+            logger.warning("minidet: compiling its kernels for this machine (some seconds) ...")
         if self._depth == 0:
             self._started = time.perf_counter()
         self._depth += 1
@@ -62,9 +90,14 @@ class Compilation(event.Listener):
         if self._depth == 0:
             self.seconds += time.perf_counter() - self._started
 
-    def report(self) -> str:
-        """Say in one line what was compiled, for the log."""
-        return f"minidet: compiled {self.kernels} kernels in {self.seconds:.1f} s; kept for the next run"
+    def report(self) -> None:
+        """Log in one line what has been compiled, if anything new has, and whether it is kept."""
+        with self._lock:  # of several threads one speaks
+            if self.kernels == self._reported:
+                return
+            self._reported = self.kernels
+        fate = "kept for the next run" if self.kept else "not kept: no folder for it, set NUMBA_CACHE_DIR"
+        logger.warning(f"minidet: compiled {self.kernels} kernels in {self.seconds:.1f} s; {fate}")
 
 
 def _is_ours(event: Any) -> bool:
@@ -74,11 +107,9 @@ def _is_ours(event: Any) -> bool:
 
 @contextmanager
 def reporting_compilation() -> Iterator[None]:
-    """Log at the end what was compiled meanwhile, if anything."""
-    before = compilation.kernels
+    """Log at the end what has been compiled, if anything new has."""
     yield
-    if compilation.kernels > before:
-        logger.warning(compilation.report())
+    compilation.report()
 
 
 compilation = Compilation()

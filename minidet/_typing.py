@@ -11,5 +11,5 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 """float32 or float64: operations return the type they are given."""
 Float32Array: TypeAlias = NDArray[np.float32]
 IntArray: TypeAlias = NDArray[np.intp]
-Image: TypeAlias = NDArray[np.uint8]
+RGBImage: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from minidet._jit import reporting_compilation
-from minidet._typing import Image
+from minidet._typing import RGBImage
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
 from minidet.errors import InputError
-from minidet.image import read_image
+from minidet.image import ImageSource, read_image
 from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.nn import Module
@@ -30,7 +31,7 @@ M = TypeVar("M", bound=Module)
 class Detector(ABC):
     """What the two detectors share. One detector may serve many threads: ``detect`` changes nothing in it."""
 
-    def detect(self, source: Any) -> Detections:
+    def detect(self, source: ImageSource) -> Detections:
         """Find the faces of one image.
 
         Parameters
@@ -48,16 +49,18 @@ class Detector(ABC):
         ------
         InputError
             If the image cannot be read.
+        TypeError
+            If ``source`` is no kind of image at all.
         """
         with reporting_compilation():
             return self._detect(read_image(source), SILENT)
 
-    def detect_batch(self, sources: Sequence[Any], *, progress: bool = True) -> list[Detections]:
+    def detect_batch(self, sources: Iterable[ImageSource], *, progress: bool = True) -> list[Detections]:
         """Find the faces of several images, of any sizes.
 
         Parameters
         ----------
-        sources : sequence
+        sources : list or other iterable
             Each anything ``detect`` takes.
         progress : bool
             Show a progress bar on standard error, from two images up.
@@ -72,21 +75,23 @@ class Detector(ABC):
         InputError
             If an image cannot be read; the message gives its number, counted from 0.
         """
-        if isinstance(sources, str | bytes | os.PathLike):
-            raise InputError(f"detect_batch: got one image, {sources!r}; expected a list of images")
+        if _is_one_image(sources):
+            kind = type(sources).__name__
+            raise InputError(f"detect_batch: got one image, of type {kind}; expected a list of images")
+        sources = list(sources)
         hidden = not progress or len(sources) < 2
         return [
             self._detect_one_of_many(number, source)
             for number, source in enumerate(tqdm(sources, "detect", unit="image", disable=hidden))
         ]
 
-    def _detect_one_of_many(self, number: int, source: Any) -> Detections:
+    def _detect_one_of_many(self, number: int, source: ImageSource) -> Detections:
         try:
             return self.detect(source)
-        except InputError as error:
-            raise InputError(f"image {number}: {error}") from error
+        except (InputError, TypeError) as error:
+            raise type(error)(f"image {number}: {error}") from error
 
-    def trace(self, source: Any) -> Trace:
+    def trace(self, source: ImageSource) -> Trace:
         """Detect, and keep what every step computed and how long it took.
 
         Parameters
@@ -103,6 +108,8 @@ class Detector(ABC):
         ------
         InputError
             If the image cannot be read.
+        TypeError
+            If ``source`` is no kind of image at all.
         """
         image = read_image(source)
         with reporting_compilation():
@@ -111,7 +118,7 @@ class Detector(ABC):
         return trace
 
     @abstractmethod
-    def _detect(self, image: Image, recorder: Recorder) -> Detections: ...
+    def _detect(self, image: RGBImage, recorder: Recorder) -> Detections: ...
 
 
 class MTCNN(Detector):
@@ -173,7 +180,7 @@ class MTCNN(Detector):
         self.rnet = _loaded(RNet(landmark_head="rnet.landmark_head.weight" in state), state, "rnet.").predict
         self.onet = _loaded(ONet(), state, "onet.").predict
 
-    def _detect(self, image: Image, recorder: Recorder) -> Detections:
+    def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
         return detect_mtcnn(image, self.pnet, self.rnet, self.onet, self.settings, recorder)
 
 
@@ -183,7 +190,7 @@ class RetinaFace(Detector):
     Parameters
     ----------
     score_threshold : float
-        Faces below it are not reported.
+        Only faces above it are reported.
     iou_threshold : float
         Boxes that overlap a better one by more are dropped.
     max_side : int or None
@@ -238,20 +245,20 @@ class RetinaFace(Detector):
         self._model = _loaded(RetinaFaceNet(), state, "")
         self.network = self._model.predict
 
-    def _detect(self, image: Image, recorder: Recorder) -> Detections:
+    def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
         return detect_retinaface(image, self.network, self.settings, recorder)
 
-    def trace(self, source: Any) -> Trace:
-        """Detect, and keep what every step computed; a last step, "features", has the network's inner maps.
+    def trace(self, source: ImageSource) -> Trace:
+        """Detect, and keep what every step computed; ``features`` has the network's inner maps by name.
 
-        The maps are computed a second time for it, since ``network`` returns only its outputs.
+        They are computed a second time for it, since ``network`` returns only its outputs.
         """
         trace = super().trace(source)
-        trace.record("features", **self._model.features(trace["input"]["x"]))
+        trace.features = self._model.features(trace["input"]["x"])
         return trace
 
 
-def detect(source: Any, model: Literal["retinaface", "mtcnn"] = "retinaface") -> Detections:
+def detect(source: ImageSource, model: Literal["retinaface", "mtcnn"] = "retinaface") -> Detections:
     """Find the faces of one image with default settings.
 
     Parameters
@@ -281,6 +288,15 @@ def default_detector(model: str) -> Detector:
     if model == "mtcnn":
         return MTCNN()
     raise InputError(f"model={model!r}; expected 'retinaface' or 'mtcnn'")
+
+
+def _is_one_image(sources: Any) -> bool:
+    """Tell one image from a list of them: iterating over it would give its rows, bytes or lines."""
+    if isinstance(sources, np.ndarray):
+        return sources.ndim < 4
+    if isinstance(sources, str | bytes | bytearray | memoryview | os.PathLike):
+        return True
+    return hasattr(sources, "read") or not isinstance(sources, Iterable)
 
 
 def _check_backend(backend: str) -> None:

@@ -7,7 +7,8 @@ Shape letters
 Coordinates
     x to the right, y down, in pixels of the upright image, continuous: (0, 0) is the top left *corner* of the
     first pixel, whose centre is (0.5, 0.5). A box is ``x1 y1 x2 y2`` and is x2 - x1 wide. Boxes may reach
-    outside the image; ``Detections.clip`` cuts them.
+    outside the image; ``Detections.clip`` cuts them. MTCNN's boxes come out as its reference makes them, with
+    x1 and y1 one pixel more than this says; see ``docs/compat.md``.
 
 Landmarks
     Five points, named by the side of the *image*: left eye, right eye, nose, left mouth corner, right mouth
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,8 +104,17 @@ class Detections:
     def __iter__(self) -> Iterator[Face]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: int) -> Face:
-        return Face(self.boxes[index], float(self.scores[index]), self.landmarks[index])
+    @overload
+    def __getitem__(self, index: int) -> Face: ...
+
+    @overload
+    def __getitem__(self, index: slice | NDArray[Any]) -> Detections: ...
+
+    def __getitem__(self, index: int | slice | NDArray[Any]) -> Face | Detections:
+        """``faces[0]`` is a Face; ``faces[:3]`` and ``faces[faces.scores > 0.9]`` are Detections."""
+        if isinstance(index, int | np.integer):
+            return Face(self.boxes[index], float(self.scores[index]), self.landmarks[index])
+        return Detections(self.boxes[index], self.scores[index], self.landmarks[index])
 
     def __repr__(self) -> str:
         noun = "face" if len(self) == 1 else "faces"
@@ -113,10 +123,6 @@ class Detections:
             x1, y1, x2, y2 = face.box
             lines.append(f"  score {face.score:.4f}  box {x1:.1f} {y1:.1f} {x2:.1f} {y2:.1f}")
         return "\n".join(lines)
-
-    def select(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
-        """Return the faces that a mask (K,) or an index array names."""
-        return Detections(self.boxes[keep], self.scores[keep], self.landmarks[keep])
 
     def clip(self, width: float, height: float) -> Detections:
         """Return the faces with their boxes cut at the edges of a ``width`` x ``height`` image.

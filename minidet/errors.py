@@ -1,4 +1,6 @@
-"""The one exception for input that minidet cannot use."""
+"""The one exception for input that minidet cannot use, and what its checks have in common."""
+
+import numbers
 
 
 class InputError(ValueError):
@@ -7,3 +9,13 @@ class InputError(ValueError):
     It is a ``ValueError``, so ``except ValueError`` catches it too. The command line prints its
     message and exits with status 2.
     """
+
+
+def is_number(value: object) -> bool:
+    """Tell whether ``value`` is a plain or NumPy number; text and None are not."""
+    return isinstance(value, numbers.Real)
+
+
+def is_share(value: object) -> bool:
+    """Tell whether ``value`` is a number from 0 to 1."""
+    return isinstance(value, numbers.Real) and 0 <= float(value) <= 1

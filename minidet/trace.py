@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minidet._typing import FloatArray
 from minidet.detections import Detections
 
 
@@ -44,18 +45,22 @@ class Trace(Recorder):
     """Every intermediate result of one detection, in order.
 
     ``trace["refine"]["boxes"]`` is an array of the step "refine"; iterating gives the steps; printing gives a
-    table of steps, times and shapes.
+    table of steps, times and shapes. Where nothing is left to look at, MTCNN ends early, and the steps it
+    did not reach are not there.
 
     Attributes
     ----------
     steps : list of Step
     detections : Detections
         The result, equal to that of ``detect``.
+    features : dict of name to array
+        The maps inside the network, where the detector has them to show (RetinaFace).
     """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.detections = Detections.empty()
+        self.features: dict[str, FloatArray] = {}
         self._last = time.perf_counter()
 
     def record(self, step: str, **values: Any) -> None:

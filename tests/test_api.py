@@ -17,7 +17,7 @@ from minidet.boxes import iou
 from minidet.weights import SHIPPED
 
 MTCNN_STEPS = ["pyramid", "pnet", "propose", "merge", "rnet", "refine", "onet", "output"]
-RETINAFACE_STEPS = ["input", "network", "anchors", "candidates", "decode", "nms", "features"]
+RETINAFACE_STEPS = ["input", "network", "anchors", "candidates", "decode", "nms"]
 BLACK = np.zeros((60, 80, 3), np.uint8)
 
 
@@ -207,10 +207,8 @@ def test_a_higher_score_threshold_reports_fewer(small_portrait):
     assert len(many) > len(few)
     assert (np.diff(many.scores) <= 0).all()
     assert many.scores.min() > 0.0005
-    assert_same(many.select(many.scores > 0.5), few)
-    assert_same(
-        RetinaFace(score_threshold=0.0005, max_faces=2).detect(small_portrait), many.select(np.arange(2))
-    )
+    assert_same(many[many.scores > 0.5], few)
+    assert_same(RetinaFace(score_threshold=0.0005, max_faces=2).detect(small_portrait), many[:2])
 
 
 # ---- many images ----
@@ -249,10 +247,25 @@ def test_a_batch_with_a_bad_image_names_it(detector, bad, message):
         detector.detect_batch([BLACK, bad], progress=False)
 
 
-@pytest.mark.parametrize("source", ["photo.jpg", Path("photo.jpg"), b"encoded"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("photo.jpg", Path("photo.jpg"), b"encoded", bytearray(b"encoded"), io.BytesIO(b"encoded")),
+        *(BLACK, BLACK[:, :, 0], Image.fromarray(BLACK)),
+    ],
+)
 def test_a_batch_of_one_image_without_a_list_is_refused(detector, source):
     with pytest.raises(InputError, match="expected a list of images"):
         detector.detect_batch(source)
+
+
+def test_a_batch_may_be_any_iterable(detector):
+    assert len(detector.detect_batch(BLACK for _ in range(3))) == 3
+
+
+def test_a_batch_with_something_else_in_it_names_it(detector):
+    with pytest.raises(TypeError, match=r"^image 1: .*NoneType"):
+        detector.detect_batch([BLACK, None], progress=False)
 
 
 @pytest.fixture
@@ -304,7 +317,7 @@ def test_mtcnn_trace(mtcnn, small_portrait):
         cells = tuple(-(-(n - 2) // 2) - 4 for n in level.shape[:2])
         assert (scores.shape, deltas.shape) == (cells, (4, *cells))
     proposed, merged = len(trace["propose"]["boxes"]), len(trace["merge"]["kept"])
-    assert sum(trace["propose"]["levels"]) == proposed >= merged
+    assert sum(trace["propose"]["per_level"]) == proposed >= merged
     assert trace["merge"]["boxes"].shape == (merged, 4)
     looked_at = len(trace["rnet"]["boxes"])
     assert trace["rnet"]["crops"].shape == (looked_at, 24, 24, 3)
@@ -329,7 +342,7 @@ def test_retinaface_trace(retinaface, small_portrait):
     assert trace["decode"]["boxes"].shape == (count, 4)
     assert trace["decode"]["landmarks"].shape == (count, 5, 2)
     assert trace["nms"]["boxes"].tolist() == trace.detections.boxes.tolist()
-    maps = {name: array.shape for name, array in trace["features"].values.items()}
+    maps = {name: array.shape for name, array in trace.features.items()}
     sizes, channels = {"3": (19, 16), "4": (10, 8), "5": (5, 4)}, {"3": 64, "4": 128, "5": 256}
     assert maps == {
         **{f"c{k}": (1, channels[k], *sizes[k]) for k in sizes},
@@ -474,8 +487,8 @@ def test_defaults_are_those_of_the_settings(mtcnn, retinaface):
         (MTCNN, {"crop_border": "wrap"}, "MTCNN: crop_border='wrap'; expected 'clip' or 'zero'"),
         (RetinaFace, {"score_threshold": -1}, "RetinaFace: score_threshold=-1; expected 0 to 1"),
         (RetinaFace, {"iou_threshold": 40}, "RetinaFace: iou_threshold=40; expected 0 to 1"),
-        (RetinaFace, {"max_side": -5}, "RetinaFace: max_side=-5; expected at least 1"),
-        (RetinaFace, {"max_faces": 0}, "RetinaFace: max_faces=0; expected at least 1"),
+        (RetinaFace, {"max_side": -5}, "RetinaFace: max_side=-5; expected a whole number from 1 up"),
+        (RetinaFace, {"max_faces": 0}, "RetinaFace: max_faces=0; expected a whole number from 1 up"),
     ],
 )
 def test_options_out_of_range(new, options, message):

@@ -137,9 +137,11 @@ def test_a_face_cannot_be_reassigned(faces):
         faces[0].score = 1.0
 
 
-@pytest.mark.parametrize("keep", [np.array([True, False, True]), np.array([0, 2]), np.array([2, 0])])
+@pytest.mark.parametrize(
+    "keep", [np.array([True, False, True]), np.array([0, 2]), np.array([2, 0]), slice(None, None, 2)]
+)
 def test_select(faces, keep):
-    chosen = faces.select(keep)
+    chosen = faces[keep]
     assert isinstance(chosen, Detections)
     assert chosen.boxes.tolist() == [
         BOXES[1].tolist(),
@@ -150,7 +152,12 @@ def test_select(faces, keep):
 
 
 def test_select_none(faces):
-    assert faces.select(np.zeros(3, bool)).landmarks.shape == (0, 5, 2)
+    assert faces[np.zeros(3, bool)].landmarks.shape == (0, 5, 2)
+
+
+def test_a_slice_of_one_is_still_detections(faces):
+    assert isinstance(faces[:1], Detections)
+    assert faces[:1].boxes.tolist() == faces.boxes[:1].tolist()
 
 
 # ---- other forms ----

@@ -5,7 +5,8 @@ import numba
 import numpy as np
 import pytest
 
-from minidet._jit import Compilation, jit
+import minidet._jit
+from minidet._jit import Compilation, _saving_if_possible, jit
 
 
 def double(x):
@@ -34,7 +35,9 @@ def test_a_kernel_without_a_place_for_its_cache_still_runs(monkeypatch):
         return compile_kernel(*function, **flags)
 
     monkeypatch.setattr(numba, "njit", njit)
+    monkeypatch.setattr(minidet._jit, "compilation", Compilation())
     assert jit(double)(np.float32(3)) == 6
+    assert not minidet._jit.compilation.kept
 
 
 def test_the_first_compilation_is_announced_and_the_others_are_not(ours, caplog):
@@ -44,7 +47,7 @@ def test_the_first_compilation_is_announced_and_the_others_are_not(ours, caplog)
             listener.on_start(ours)
             listener.on_end(ours)
     assert [record.message for record in caplog.records] == [
-        "minidet: compiling its kernels for this machine (once, some seconds) ..."
+        "minidet: compiling its kernels for this machine (some seconds) ..."
     ]
     assert listener.kernels == 3
 
@@ -58,7 +61,29 @@ def test_a_kernel_inside_another_is_counted_but_its_time_is_not_counted_twice(ou
     listener.on_end(ours)
     listener.on_end(ours)
     assert (listener.kernels, listener.seconds) == (2, 3.0)
-    assert listener.report() == "minidet: compiled 2 kernels in 3.0 s; kept for the next run"
+
+
+@pytest.mark.parametrize(("kept", "fate"), [(True, "kept for the next run"), (False, "not kept")])
+def test_the_report_comes_once_and_says_whether_the_code_is_kept(ours, caplog, kept, fate):
+    listener = Compilation()
+    listener.on_start(ours)
+    listener.on_end(ours)
+    listener.kept = kept
+    caplog.clear()
+    listener.report()
+    listener.report()
+    (record,) = caplog.records
+    assert record.message.startswith(f"minidet: compiled 1 kernels in {listener.seconds:.1f} s; {fate}")
+
+
+def test_a_full_disk_is_no_reason_to_stop(monkeypatch):
+    monkeypatch.setattr(minidet._jit, "compilation", Compilation())
+
+    def save(*args):
+        raise OSError(28, "No space left on device")
+
+    _saving_if_possible(save)("signature", "code")
+    assert not minidet._jit.compilation.kept
 
 
 def test_other_peoples_functions_are_none_of_our_business(caplog):

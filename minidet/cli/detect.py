@@ -165,7 +165,7 @@ def large_enough(faces: Detections, options: argparse.Namespace) -> Detections:
     if options.model == "mtcnn" or options.min_face is None:
         return faces
     longer_sides = faces.to_xywh()[:, 2:].max(axis=1)  # (K,)
-    return faces.select(longer_sides >= options.min_face)
+    return faces[longer_sides >= options.min_face]
 
 
 def plan_outputs(options: argparse.Namespace, images: list[InputImage]) -> list[Path] | list[None]:

@@ -44,7 +44,11 @@ class InputImage:
     @property
     def source(self) -> str | BinaryIO:
         """What :func:`minidet.read_image` takes."""
-        return sys.stdin.buffer if self.name == STDIN else self.name
+        if self.name != STDIN:
+            return self.name
+        if sys.stdin is None:
+            raise InputError("standard input is closed; expected an image")
+        return sys.stdin.buffer
 
     @property
     def stem(self) -> str:

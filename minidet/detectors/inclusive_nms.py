@@ -22,9 +22,9 @@ def inclusive_nms(
 
     Examples
     --------
-    As continuous boxes these two would share 1 of 3; as inclusive ones they share 2 of 4:
+    As continuous boxes these two share 1 of 3; as inclusive ones they share 4 of 8:
 
-    >>> boxes = np.array([[0.0, 0.0, 2.0, 0.0], [1.0, 0.0, 3.0, 0.0]])
+    >>> boxes = np.array([[0.0, 0.0, 2.0, 1.0], [1.0, 0.0, 3.0, 1.0]])
     >>> inclusive_nms(boxes, np.array([0.8, 0.9]), 0.4)
     array([1])
     """

@@ -8,23 +8,23 @@
                                                                          48x48 crops ┘
 
 Boxes in here are MTCNN's: pixels are counted from 1 and both corners belong to the box. They come out as they
-are, half a pixel from the continuous coordinates of the rest of the package; ``docs/compat.md`` says what
-that means.
+are: x1 and y1 are one pixel more than in the continuous coordinates of the rest of the package, x2 and y2 the
+same; see ``docs/compat.md``, "Cell windows".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from minidet._typing import Float32Array, Image, IntArray
+from minidet._typing import Float32Array, IntArray, RGBImage
 from minidet.boxes import nms
 from minidet.detections import Detections
 from minidet.detectors.inclusive_nms import inclusive_nms
-from minidet.errors import InputError
+from minidet.errors import InputError, is_number, is_share
 from minidet.image import crop_squares, level_size, mtcnn_input, pyramid_scales, resize_area
 from minidet.image.pyramid import CELL_SIZE
 from minidet.trace import SILENT, Recorder
@@ -33,6 +33,11 @@ ScoresAndBoxes: TypeAlias = Callable[[Float32Array], tuple[Float32Array, Float32
 """P-Net and R-Net: a tensor in, scores and box_deltas out."""
 ScoresBoxesLandmarks: TypeAlias = Callable[[Float32Array], tuple[Float32Array, Float32Array, Float32Array]]
 """O-Net: a tensor in, scores, box_deltas and landmark_deltas out."""
+
+Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
+
+CROPS_AT_ONCE = 512
+"""Crops that go through R-Net or O-Net together: some ten megabytes of feature maps for each hundred."""
 
 CELL_STRIDE = 2
 """Pixels of a pyramid level between two neighbouring cells of P-Net's map."""
@@ -68,23 +73,23 @@ class MTCNNSettings:
     nms_final: float = 0.7
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.min_face_size) and self.min_face_size >= 1):
-            raise InputError(f"MTCNN: min_face_size={self.min_face_size}; expected at least 1 pixel")
-        if not 0 < self.pyramid_factor < 1:
-            raise InputError(f"MTCNN: pyramid_factor={self.pyramid_factor}; expected above 0 and below 1")
-        if np.shape(self.score_thresholds) != (3,) or not all(0 <= t <= 1 for t in self.score_thresholds):
+        if not (is_number(self.min_face_size) and 1 <= self.min_face_size < np.inf):
+            raise InputError(f"MTCNN: min_face_size={self.min_face_size!r}; expected at least 1 pixel")
+        if not (is_number(self.pyramid_factor) and 0 < self.pyramid_factor < 1):
+            raise InputError(f"MTCNN: pyramid_factor={self.pyramid_factor!r}; expected above 0 and below 1")
+        if np.shape(self.score_thresholds) != (3,) or not all(map(is_share, self.score_thresholds)):
             raise InputError(
-                f"MTCNN: score_thresholds={self.score_thresholds}; expected three numbers from 0 to 1"
+                f"MTCNN: score_thresholds={self.score_thresholds!r}; expected three numbers from 0 to 1"
             )
         for name in ("nms_within_level", "nms_across_levels", "nms_refined", "nms_final"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"MTCNN: {name}={getattr(self, name)}; expected 0 to 1")
+            if not is_share(getattr(self, name)):
+                raise InputError(f"MTCNN: {name}={getattr(self, name)!r}; expected 0 to 1")
         if self.crop_border not in ("clip", "zero"):
             raise InputError(f"MTCNN: crop_border={self.crop_border!r}; expected 'clip' or 'zero'")
 
 
 def detect_mtcnn(
-    image: Image,
+    image: RGBImage,
     pnet: ScoresAndBoxes,
     rnet: ScoresAndBoxes,
     onet: ScoresBoxesLandmarks,
@@ -123,6 +128,7 @@ def detect_mtcnn(
     recorder.record("pnet", scores=[s[0, 1] for s, _ in outputs], box_deltas=[d[0] for _, d in outputs])
 
     # 3. Proposals: the windows that score high enough, thinned out within each level.
+    # Compat: a score equal to P-Net's threshold passes, one equal to R-Net's or O-Net's does not.
     found = []
     for scale, (level_scores, level_deltas) in zip(scales, outputs, strict=True):
         rows, columns = np.nonzero(level_scores[0, 1] >= propose_at)
@@ -134,7 +140,7 @@ def detect_mtcnn(
     boxes = np.concatenate([b for b, _, _ in found])  # (P, 4)
     scores = np.concatenate([s for _, s, _ in found])  # (P,)
     deltas = np.concatenate([d for _, _, d in found])  # (P, 4)
-    recorder.record("propose", boxes=boxes, scores=scores, levels=[len(s) for _, s, _ in found])
+    recorder.record("propose", boxes=boxes, scores=scores, per_level=[len(s) for _, s, _ in found])
 
     # 4. Thin out across levels, move each window as P-Net says, make it square for the next network.
     kept = nms(boxes, scores, settings.nms_across_levels)
@@ -145,8 +151,10 @@ def detect_mtcnn(
     crops, with_pixels = crop_squares(image, boxes, 24, border=settings.crop_border)
     if len(crops) == 0:
         return Detections.empty()
-    refined_scores, deltas = rnet(mtcnn_input(crops))
-    recorder.record("rnet", boxes=boxes[with_pixels], crops=crops, scores=refined_scores[:, 1])
+    refined_scores, deltas = in_batches(rnet, mtcnn_input(crops))
+    recorder.record(
+        "rnet", boxes=boxes[with_pixels], crops=crops, scores=refined_scores[:, 1], box_deltas=deltas
+    )
 
     # 6. Keep what R-Net believes in, thin out, move, make square.
     passed = np.flatnonzero(refined_scores[:, 1] > refine_at)
@@ -159,17 +167,41 @@ def detect_mtcnn(
     crops, with_pixels = crop_squares(image, boxes, 48, border=settings.crop_border)
     if len(crops) == 0:
         return Detections.empty()
-    output_scores, deltas, landmark_deltas = onet(mtcnn_input(crops))
-    recorder.record("onet", boxes=boxes[with_pixels], crops=crops, scores=output_scores[:, 1])
+    output_scores, deltas, landmark_deltas = in_batches(onet, mtcnn_input(crops))
+    recorder.record(
+        "onet",
+        boxes=boxes[with_pixels],
+        crops=crops,
+        scores=output_scores[:, 1],
+        box_deltas=deltas,
+        landmark_deltas=landmark_deltas,
+    )
 
     # 8. Keep what O-Net believes in, place the landmarks, move the boxes, and drop those within another.
+    # Compat: the landmarks are shares of the box that O-Net saw, before it is moved.
     passed = np.flatnonzero(output_scores[:, 1] > output_at)
     boxes, scores, deltas = boxes[with_pixels][passed], output_scores[passed, 1], deltas[passed]
     landmarks = place_landmarks(boxes, landmark_deltas[passed])
     boxes = shift(boxes, deltas, inclusive_side(boxes))
     kept = inclusive_nms(boxes, scores, settings.nms_final, overlap="min")
-    recorder.record("output", passed=passed, kept=kept, boxes=boxes[kept], scores=scores[kept])
-    return Detections(boxes[kept], scores[kept], landmarks[kept])
+    faces = Detections(boxes[kept], scores[kept], landmarks[kept])
+    recorder.record(
+        "output", passed=passed, kept=kept, boxes=faces.boxes, scores=faces.scores, landmarks=faces.landmarks
+    )
+    return faces
+
+
+def in_batches(network: Callable[[Float32Array], Arrays], x: Float32Array) -> Arrays:
+    """Apply a network to at most ``CROPS_AT_ONCE`` crops at a time, so that a crowd does not fill the memory.
+
+    Examples
+    --------
+    >>> (doubled,) = in_batches(lambda x: (2 * x,), np.arange(1500))
+    >>> doubled[[0, 1499]]
+    array([   0, 2998])
+    """
+    parts = [network(x[i : i + CROPS_AT_ONCE]) for i in range(0, len(x), CROPS_AT_ONCE)]
+    return cast(Arrays, tuple(np.concatenate(output) for output in zip(*parts, strict=True)))
 
 
 # Compat: 1-based, inclusive, rounded down in float32; docs/compat.md "Cell windows".

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,11 +10,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from minidet._typing import Float32Array, Image
+from minidet._typing import Float32Array, RGBImage
 from minidet.boxes import decode_boxes, decode_landmarks, generate_anchors
 from minidet.detections import Detections
 from minidet.detectors.inclusive_nms import inclusive_nms
-from minidet.errors import InputError
+from minidet.errors import InputError, is_share
 from minidet.image import resize_area, retinaface_input
 from minidet.trace import SILENT, Recorder
 
@@ -28,7 +29,7 @@ class RetinaFaceSettings:
     Attributes
     ----------
     score_threshold : float
-        Faces below it are not reported. 0.5 is where "face" is likelier than not; average precision is
+        Only faces above it are reported. 0.5 is where "face" is likelier than not; average precision is
         measured with 0.02, which keeps the doubtful ones for the curve.
     iou_threshold : float
         Of the NMS.
@@ -48,18 +49,19 @@ class RetinaFaceSettings:
     max_faces: int = 750
 
     def __post_init__(self) -> None:
-        if not 0 <= self.score_threshold <= 1:
-            raise InputError(f"RetinaFace: score_threshold={self.score_threshold}; expected 0 to 1")
-        if not 0 <= self.iou_threshold <= 1:
-            raise InputError(f"RetinaFace: iou_threshold={self.iou_threshold}; expected 0 to 1")
+        for name in ("score_threshold", "iou_threshold"):
+            if not is_share(getattr(self, name)):
+                raise InputError(f"RetinaFace: {name}={getattr(self, name)!r}; expected 0 to 1")
         for name in ("max_side", "max_candidates", "max_faces"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"RetinaFace: {name}={value}; expected at least 1")
+            if name == "max_side" and value is None:
+                continue
+            if not isinstance(value, numbers.Integral) or value < 1:
+                raise InputError(f"RetinaFace: {name}={value!r}; expected a whole number from 1 up")
 
 
 def detect_retinaface(
-    image: Image,
+    image: RGBImage,
     network: BoxesScoresLandmarks,
     settings: RetinaFaceSettings,
     recorder: Recorder = SILENT,
@@ -114,7 +116,7 @@ def detect_retinaface(
     return Detections(boxes[kept], face_scores[candidates][kept], landmarks[kept])
 
 
-def limit_side(image: Image, max_side: int | None) -> Image | Float32Array:
+def limit_side(image: RGBImage, max_side: int | None) -> RGBImage | Float32Array:
     """Shrink the image, keeping its proportions, so that its longer side is at most ``max_side`` pixels.
 
     Examples

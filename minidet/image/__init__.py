@@ -2,12 +2,13 @@
 
 from minidet.image.crop import crop_squares
 from minidet.image.draw import draw
-from minidet.image.io import read_image
+from minidet.image.io import ImageSource, read_image
 from minidet.image.preprocess import mtcnn_input, retinaface_input
 from minidet.image.pyramid import level_size, pyramid_scales
 from minidet.image.resize import resize_area, resize_bilinear
 
 __all__ = [
+    "ImageSource",
     "crop_squares",
     "draw",
     "level_size",

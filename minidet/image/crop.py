@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from minidet._typing import Float32Array, FloatArray, Image, IntArray
+from minidet._typing import Float32Array, FloatArray, IntArray, RGBImage
 from minidet.errors import InputError
 from minidet.image.resize import resize_area
 
 
 def crop_squares(
-    image: Image, boxes: FloatArray, size: int, *, border: Literal["clip", "zero"] = "clip"
+    image: RGBImage, boxes: FloatArray, size: int, *, border: Literal["clip", "zero"] = "clip"
 ) -> tuple[Float32Array, IntArray]:
     """Cut every box out of the image and resize it to ``size`` x ``size``.
 
@@ -54,6 +54,7 @@ def crop_squares(
         raise InputError(f"crop_squares: border={border!r}; expected 'clip' or 'zero'")
     H, W = image.shape[:2]
     wanted = pixel_windows(boxes)  # (P, 4)
+    # Compat: what "clip" leaves is no longer square, and is resized to a square all the same.
     inside = np.stack([np.maximum(wanted[:, :2], 0), np.minimum(wanted[:, 2:], [W, H])], axis=1)  # (P, 2, 2)
     kept = np.flatnonzero((inside[:, 1] > inside[:, 0]).all(axis=1))
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from minidet.detections import Detections
-from minidet.image.io import read_image
+from minidet.image.io import ImageSource, read_image
 
 BOX_COLOUR = (64, 255, 96)
 LANDMARK_COLOURS = (
@@ -21,14 +18,14 @@ LANDMARK_COLOURS = (
 )
 
 
-def draw(image: Image.Image | NDArray[Any], faces: Detections, *, scores: bool = True) -> Image.Image:
+def draw(image: ImageSource, faces: Detections, *, scores: bool = True) -> Image.Image:
     """Draw boxes, scores and landmarks.
 
     Lines grow with the image and the text with its face, so both stay readable on any picture.
 
     Parameters
     ----------
-    image : PIL image or array
+    image : path, bytes, file object, PIL image or array
         Anything :func:`minidet.read_image` takes; it is not changed.
     faces : Detections
     scores : bool

@@ -37,8 +37,8 @@ def mtcnn_input(images: NDArray[Any]) -> Float32Array:
 def retinaface_input(image: NDArray[Any]) -> Float32Array:
     """Reverse the channels to BGR and subtract the mean of each.
 
-    This is the only place with BGR: the released weights come from a Caffe lineage, where OpenCV read the
-    images, and OpenCV's channel order is blue, green, red.
+    This is the only place with BGR: the reference code reads images with OpenCV, whose channel order is blue,
+    green, red, and subtracts the means that Caffe's networks used.
 
     Parameters
     ----------

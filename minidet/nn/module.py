@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minidet._typing import FloatArray
@@ -101,7 +100,7 @@ class Module:
 
     def parameter_count(self) -> int:
         """Count the learnt numbers."""
-        return int(np.sum([parameter.data.size for parameter in self.parameters().values()], dtype=np.int64))
+        return sum(parameter.data.size for parameter in self.parameters().values())
 
 
 class Layer(Module, ABC):

@@ -36,13 +36,17 @@ def check_channels(op: str, name: str, array: FloatArray, channels: int) -> None
 
 
 def check_stride(op: str, stride: int) -> None:
-    """Require a step of at least one pixel."""
+    """Require a step of at least one pixel, the same in both directions."""
+    if not isinstance(stride, int | np.integer):
+        raise InputError(f"{op}: stride={stride!r}; expected one whole number")
     if stride < 1:
         raise InputError(f"{op}: stride={stride}; expected at least 1")
 
 
 def window_count(op: str, size: int, kernel_size: int, stride: int, padding: int) -> int:
     """Count the positions of a window of ``kernel_size`` along a side of ``size`` pixels."""
+    if not isinstance(padding, int | np.integer):
+        raise InputError(f"{op}: padding={padding!r}; expected one whole number")
     if padding < 0:
         raise InputError(f"{op}: padding={padding}; expected at least 0")
     check_stride(op, stride)

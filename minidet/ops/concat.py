@@ -38,9 +38,8 @@ def concat_forward(xs: Sequence[FloatArray], *, axis: int = 1) -> FloatArray:
     if len(xs) == 0:
         raise InputError("concat: `xs` is empty; expected at least one array")
     check_float("concat", **{f"xs[{i}]": x for i, x in enumerate(xs)})
-    if not -xs[0].ndim <= axis < xs[0].ndim:
-        raise InputError(f"concat: axis={axis} is none of the axes of shape {xs[0].shape}")
-    if len({np.delete(x.shape, axis).tobytes() for x in xs}) > 1:
+    try:
+        return np.concatenate(xs, axis=axis)
+    except ValueError:
         shapes = ", ".join(str(x.shape) for x in xs)
-        raise InputError(f"concat: shapes {shapes} differ on another axis than {axis}")
-    return np.concatenate(xs, axis=axis)
+        raise InputError(f"concat: shapes {shapes} cannot be joined along axis {axis}") from None

@@ -86,29 +86,24 @@ def conv2d_forward(
 
 @jit
 def _conv2d_kernel(x: FloatArray, weight: FloatArray, bias: FloatArray, stride: int, y: FloatArray) -> None:
-    N, OC, OH, _ = y.shape
+    N, OC, OH, OW = y.shape
     _, IC, KH, KW = weight.shape
+    # ox runs innermost: neighbouring outputs of a row read neighbouring inputs, which makes vector code
+    # without changing the order in which any one output is summed. Stride 1 is written apart because a
+    # compiler makes vector code only for a step it knows.
     for n in range(N):
         for oc in range(OC):
             for oy in range(OH):
-                row = y[n, oc, oy]  # (OW,)
-                row[:] = bias[oc]
+                for ox in range(OW):
+                    y[n, oc, oy, ox] = bias[oc]
                 for ic in range(IC):
                     for ky in range(KH):
                         iy = oy * stride + ky
                         for kx in range(KW):
-                            _add_scaled_row(row, weight[oc, ic, ky, kx], x[n, ic, iy, kx:], stride)
-
-
-@jit
-def _add_scaled_row(row: FloatArray, factor: float, source: FloatArray, stride: int) -> None:
-    """row[i] += factor * source[i * stride], for every i."""
-    # Stride 1 is written apart because a compiler makes vector code only for a step it knows:
-    # neighbouring outputs read neighbouring inputs, eight or sixteen at a time, and the order in which
-    # any one output is summed stays as written.
-    if stride == 1:
-        for i in range(row.size):
-            row[i] += factor * source[i]
-    else:
-        for i in range(row.size):
-            row[i] += factor * source[i * stride]
+                            w = weight[oc, ic, ky, kx]
+                            if stride == 1:
+                                for ox in range(OW):
+                                    y[n, oc, oy, ox] += w * x[n, ic, iy, ox + kx]
+                            else:
+                                for ox in range(OW):
+                                    y[n, oc, oy, ox] += w * x[n, ic, iy, ox * stride + kx]

@@ -43,6 +43,8 @@ def upsample_nearest2d_forward(x: FloatArray, size: tuple[int, int]) -> FloatArr
     if OH < 1 or OW < 1:
         raise InputError(f"upsample_nearest2d: size={size}; expected two sides of at least one pixel")
     H, W = x.shape[2:]
+    if H < 1 or W < 1:
+        raise InputError(f"upsample_nearest2d: `x` has shape {x.shape}; expected sides of at least one pixel")
     rows = nearest_index(H, OH)  # (OH,)
     columns = nearest_index(W, OW)  # (OW,)
     return x[:, :, rows[:, None], columns]  # (N, C, OH, OW)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minidet.errors import InputError
@@ -32,8 +33,10 @@ def load_weights(weights: str | os.PathLike[str], *, architecture: str) -> dict[
     Raises
     ------
     InputError
-        If there are no such weights, or they are for another architecture.
+        If there are no such weights, they are for another architecture, or hold a NaN.
     """
+    if not isinstance(weights, str | os.PathLike):
+        raise InputError(f"weights={weights!r}; expected a path or one of {', '.join(SHIPPED)}")
     if weights in SHIPPED:
         found, state = load_npz(SHIPPED[str(weights)].path)
     else:
@@ -47,6 +50,9 @@ def load_weights(weights: str | os.PathLike[str], *, architecture: str) -> dict[
         raise InputError(
             f"weights: {os.fspath(weights)!r} is for {found}; expected weights for {architecture}"
         )
+    for name, array in state.items():
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise InputError(f"weights: `{name}` holds NaN, infinity or something other than numbers")
     return state
 
 

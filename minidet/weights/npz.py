@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +72,9 @@ def load_npz(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray[Any]]
         raise InputError(f"weights: no such file: {os.fspath(path)}") from None
     except IsADirectoryError:
         raise InputError(f"weights: {os.fspath(path)} is a folder; expected a .npz file") from None
-    # What NumPy, zipfile and json raise on a file that is something else, or cut short.
-    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
+    except PermissionError:
+        raise InputError(f"weights: {os.fspath(path)} may not be read; check its permissions") from None
+    except Exception:  # on damage NumPy, zipfile, zlib, tokenize and json raise whatever they run into
         raise InputError(f"weights: {os.fspath(path)} is not a minidet weight file, or is damaged") from None
     if version != FORMAT_VERSION:
         raise InputError(

@@ -24,7 +24,7 @@ Before that ("legacy") five pickles and the storages simply follow each other, l
 A pickle is a program for a small stack machine. In Python's own machine the instruction GLOBAL fetches
 any function by name and REDUCE calls it, so loading an unknown checkpoint can run anything. The machine
 here, ``_Machine``, is written out for this file format alone. It has no way to call a function: it knows
-five names and what each stands for, and refuses every other name and every other instruction. What comes
+fourteen names and what each stands for, and refuses every other name and every other instruction. What comes
 out is compared with the bytes that are really there (``_check_view``, ``_check_total``) before a number
 is read.
 """

@@ -9,7 +9,16 @@ import pytest
 
 from minidet import InputError, Trace
 from minidet.detectors import MTCNNSettings, detect_mtcnn
-from minidet.detectors.mtcnn import cell_windows, inclusive_side, place_landmarks, shift, side, square
+from minidet.detectors.mtcnn import (
+    CROPS_AT_ONCE,
+    cell_windows,
+    in_batches,
+    inclusive_side,
+    place_landmarks,
+    shift,
+    side,
+    square,
+)
 from minidet.image import crop_squares, mtcnn_input
 
 IMAGE = np.random.default_rng(3).integers(0, 256, (48, 48, 3), dtype=np.uint8)
@@ -343,7 +352,7 @@ def test_the_trace_has_every_step():
     assert trace["pnet"]["scores"][0].shape == (8, 8)
     assert trace["pnet"]["box_deltas"][0].shape == (4, 8, 8)
     assert trace["propose"]["boxes"].tolist() == [WINDOW]
-    assert trace["propose"]["levels"] == [1]
+    assert trace["propose"]["per_level"] == [1]
     assert trace["merge"]["kept"].tolist() == [0]
     assert trace["rnet"]["crops"].shape == (1, 24, 24, 3)
     assert trace["refine"]["passed"].tolist() == [0]
@@ -385,6 +394,7 @@ def test_defaults_are_those_of_facenet_pytorch():
             {"score_thresholds": 0.7},
             "MTCNN: score_thresholds=0.7; expected three numbers from 0 to 1",
         ),
+        ({"min_face_size": "20"}, "MTCNN: min_face_size='20'; expected at least 1 pixel"),
         ({"nms_final": 7}, "MTCNN: nms_final=7; expected 0 to 1"),
         ({"nms_within_level": -0.1}, "MTCNN: nms_within_level=-0.1; expected 0 to 1"),
         ({"crop_border": "stretch"}, "MTCNN: crop_border='stretch'; expected 'clip' or 'zero'"),
@@ -399,3 +409,17 @@ def test_settings_out_of_range(changes, message):
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(AttributeError):
         MTCNNSettings().min_face_size = 40
+
+
+def test_a_crowd_goes_through_the_network_in_batches():
+    sizes = []
+
+    def network(x):
+        sizes.append(len(x))
+        return x + 1, -x
+
+    x = np.arange(CROPS_AT_ONCE * 2 + 3, dtype=np.float32)
+    plus_one, negative = in_batches(network, x)
+    assert sizes == [CROPS_AT_ONCE, CROPS_AT_ONCE, 3]
+    np.testing.assert_array_equal(plus_one, x + 1)
+    np.testing.assert_array_equal(negative, -x)

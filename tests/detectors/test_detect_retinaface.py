@@ -198,9 +198,12 @@ def test_the_trace_of_no_face_has_every_step_too():
         ({"score_threshold": 1.5}, "RetinaFace: score_threshold=1.5; expected 0 to 1"),
         ({"score_threshold": float("nan")}, "RetinaFace: score_threshold=nan; expected 0 to 1"),
         ({"iou_threshold": -0.1}, "RetinaFace: iou_threshold=-0.1; expected 0 to 1"),
-        ({"max_side": 0}, "RetinaFace: max_side=0; expected at least 1"),
-        ({"max_candidates": 0}, "RetinaFace: max_candidates=0; expected at least 1"),
-        ({"max_faces": -3}, "RetinaFace: max_faces=-3; expected at least 1"),
+        ({"max_side": 0}, "RetinaFace: max_side=0; expected a whole number from 1 up"),
+        ({"max_candidates": 0}, "RetinaFace: max_candidates=0; expected a whole number from 1 up"),
+        ({"max_faces": 2.5}, "RetinaFace: max_faces=2.5; expected a whole number from 1 up"),
+        ({"max_side": "640"}, "RetinaFace: max_side='640'; expected a whole number from 1 up"),
+        ({"score_threshold": None}, "RetinaFace: score_threshold=None; expected 0 to 1"),
+        ({"max_faces": -3}, "RetinaFace: max_faces=-3; expected a whole number from 1 up"),
     ],
 )
 def test_settings_out_of_range(changes, message):

@@ -36,8 +36,8 @@ def test_a_single_tensor_is_copied_too():
 @pytest.mark.parametrize(
     ("xs", "axis", "message"),
     [
-        ([np.zeros((1, 2))], 2, r"axis=2 is none of the axes of shape \(1, 2\)$"),
-        ([np.zeros((1, 2))], -3, r"axis=-3 is none of the axes of shape \(1, 2\)$"),
+        ([np.zeros((1, 2))], 2, r".* cannot be joined along axis 2$"),
+        ([np.zeros((1, 2))], -3, r".* cannot be joined along axis -3$"),
         ([], 1, r"`xs` is empty; expected at least one array$"),
         ([np.zeros((1, 2), np.int64)], 1, r"`xs\[0\]` is int64; expected float32 or float64$"),
         (
@@ -48,13 +48,13 @@ def test_a_single_tensor_is_copied_too():
         (
             [np.zeros((1, 2, 3)), np.zeros((1, 2, 4))],
             1,
-            r"shapes \(1, 2, 3\), \(1, 2, 4\) differ on another axis than 1$",
+            r"shapes \(1, 2, 3\), \(1, 2, 4\) cannot be joined along axis 1$",
         ),
-        ([np.zeros((1, 2)), np.zeros((3, 2))], -1, r"shapes \(1, 2\), \(3, 2\) differ on another"),
+        ([np.zeros((1, 2)), np.zeros((3, 2))], -1, r"shapes \(1, 2\), \(3, 2\) cannot be joined"),
         (
             [np.zeros((1, 2)), np.zeros((1, 2, 3))],
             1,
-            r"shapes \(1, 2\), \(1, 2, 3\) differ on another",
+            r"shapes \(1, 2\), \(1, 2, 3\) cannot be joined",
         ),
     ],
 )

@@ -73,6 +73,8 @@ def test_no_bias_is_a_bias_of_zeros():
         ({"bias": np.zeros(1)}, r"`bias` has shape \(1,\); expected \(3,\), one per channel$"),
         ({"padding": -1}, r"padding=-1; expected at least 0$"),
         ({"stride": 0}, r"stride=0; expected at least 1$"),
+        ({"stride": (2, 2)}, r"stride=\(2, 2\); expected one whole number$"),
+        ({"padding": 0.5}, r"padding=0.5; expected one whole number$"),
         ({"x": np.zeros((1, 3, 2, 6))}, r"a window of 3 does not fit a side of 2 \+ 2 \* 0 pix"),
         ({"x": np.zeros((1, 3, 6, 2))}, r"a window of 3 does not fit a side of 2 \+ 2 \* 0 pix"),
     ],

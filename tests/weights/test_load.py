@@ -14,6 +14,7 @@ from minidet.weights import (
     load_npz,
     load_weights,
     read_checkpoint,
+    save_npz,
 )
 
 RETINAFACE = "retinaface_mobilenet025"
@@ -134,6 +135,21 @@ def test_unknown_name_lists_the_shipped_ones():
         InputError, match="'mtcn' is neither a file nor one of mtcnn, retinaface_mobilenet025"
     ):
         load_weights("mtcn", architecture="mtcnn")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_named(tmp_path, bad):
+    state = load_weights("mtcnn", architecture="mtcnn")
+    state["onet.class_head.bias"] = np.array([0, bad], np.float32)
+    save_npz(tmp_path / "bad.npz", state, architecture="mtcnn")
+    with pytest.raises(InputError, match=r"`onet\.class_head\.bias` holds NaN"):
+        load_weights(tmp_path / "bad.npz", architecture="mtcnn")
+
+
+@pytest.mark.parametrize("weights", [None, [1], b"mtcnn"])
+def test_weights_of_another_type_are_refused(weights):
+    with pytest.raises(InputError, match="expected a path or one of mtcnn"):
+        load_weights(weights, architecture="mtcnn")
 
 
 def test_folder_without_the_three_files_names_them(tmp_path):

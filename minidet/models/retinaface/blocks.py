@@ -59,3 +59,9 @@ class DepthwiseBlock(Layer):
         x = self.conv.forward(x)
         x = self.norm.forward(x)
         return self.activation.forward(x)
+
+
+# Compat: biubug6/Pytorch_Retinaface, docs/compat.md "Slopes".
+def leaky_slope(channels: int) -> float:
+    """Return the slope of the pyramid's activations: 0.1 in narrow networks, 0 (plain ReLU) in wide ones."""
+    return 0.1 if channels <= 64 else 0.0

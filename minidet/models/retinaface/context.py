@@ -11,8 +11,7 @@ as far as one 5x5 and one 7x7, for fewer parameters; the first of the row serves
 from __future__ import annotations
 
 from minidet._typing import FloatArray
-from minidet.models.retinaface.blocks import ConvBlock
-from minidet.models.retinaface.fpn import leaky_slope
+from minidet.models.retinaface.blocks import ConvBlock, leaky_slope
 from minidet.nn import Layer, ReLU
 from minidet.ops import concat_forward
 

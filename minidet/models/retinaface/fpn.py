@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from minidet._typing import FloatArray
-from minidet.models.retinaface.blocks import ConvBlock
+from minidet.models.retinaface.blocks import ConvBlock, leaky_slope
 from minidet.nn import Module
 from minidet.ops import upsample_nearest2d_forward
 
@@ -46,12 +46,6 @@ class FPN(Module):
         sum3 = self.lateral3.forward(c3) + upsample_nearest2d_forward(p4, _plane(c3))
         p3 = self.merge3.forward(sum3)
         return p3, p4, p5
-
-
-# Compat: biubug6/Pytorch_Retinaface, docs/compat.md "Slopes".
-def leaky_slope(channels: int) -> float:
-    """Return the slope of the pyramid's activations: 0.1 in narrow networks, 0 (plain ReLU) in wide ones."""
-    return 0.1 if channels <= 64 else 0.0
 
 
 def _plane(x: FloatArray) -> tuple[int, int]:
