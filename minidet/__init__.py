@@ -4,6 +4,7 @@ Where to read on, following an image through the package; no step needs a file o
 
 ====================  ==================================================================================
 ``detections``        what comes out, and the legend of shapes and coordinates
+``trace``             what happened inside a detector, step by step
 ``image``             pixels: reading, pyramid, crops, preparing, drawing
 ``ops``               the operations: convolution, pooling, activations, batch norm; one per file
 ``boxes``             anchors, coding, IoU, non-maximum suppression

@@ -58,8 +58,9 @@ def add_parser(verbs: Any) -> None:
         "images",
         nargs="*",
         metavar="IMAGE|DIR",
-        help="images; folders, searched for images with their subfolders (hidden ones and pictures drawn by "
-        "minidet are left out); - for standard input (default: a portrait that comes with matplotlib)",
+        help="images; folders, searched for images with their subfolders (hidden ones, links to folders "
+        "and pictures drawn by minidet are left out); - for standard input (default: a portrait that comes "
+        "with matplotlib)",
     )
     parser.add_argument(
         "--model",

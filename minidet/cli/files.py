@@ -36,14 +36,25 @@ class InputImage:
         Its path, or "-" for standard input.
     subfolder : Path
         Where it was below the folder the user has named; "." for a file the user has named itself.
+    problem : str
+        Why there is nothing to read, for a folder without images; empty for an image.
     """
 
     name: str
     subfolder: Path = Path()
+    problem: str = ""
 
     @property
     def source(self) -> str | BinaryIO:
-        """What :func:`minidet.read_image` takes."""
+        """What :func:`minidet.read_image` takes.
+
+        Raises
+        ------
+        InputError
+            If there is a problem, or standard input is closed.
+        """
+        if self.problem:
+            raise InputError(self.problem)
         if self.name != STDIN:
             return self.name
         if sys.stdin is None:
@@ -70,16 +81,10 @@ def find_images(arguments: Iterable[str]) -> list[InputImage]:
     Returns
     -------
     list of InputImage
-        In the order of the arguments, within a folder in alphabetical order.
-
-    Raises
-    ------
-    InputError
-        If a folder holds no image.
-    OSError
-        If a folder cannot be looked into.
+        In the order of the arguments, within a folder in alphabetical order. A folder without images is an
+        entry with a problem, and so is a subfolder that cannot be looked into; the others can still be done.
     """
-    images = []
+    images: list[InputImage] = []
     for argument in arguments:
         if argument != STDIN and os.path.isdir(argument):
             images += _images_below(Path(argument))
@@ -90,7 +95,8 @@ def find_images(arguments: Iterable[str]) -> list[InputImage]:
 
 def _images_below(folder: Path) -> list[InputImage]:
     paths = []
-    for parent, subfolders, files in os.walk(folder, onerror=_raise):
+    closed: list[OSError] = []
+    for parent, subfolders, files in os.walk(folder, onerror=closed.append):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]  # os.walk goes into these
         paths += [Path(parent, name) for name in files if not name.startswith(".")]
     images = [
@@ -98,13 +104,10 @@ def _images_below(folder: Path) -> list[InputImage]:
         for path in sorted(paths)
         if path.suffix.lower() in IMAGE_SUFFIXES and not is_annotated(path)
     ]
-    if not images:
-        raise InputError(f"no images in the folder {str(folder)!r}; expected files such as .jpg or .png")
-    return images
-
-
-def _raise(error: OSError) -> None:
-    raise error
+    problems = [f"cannot look into {error.filename!r} ({error.strerror})" for error in closed]
+    if not images and not problems:
+        problems = [f"no images in the folder {str(folder)!r}; expected files such as .jpg or .png"]
+    return images + [InputImage(str(folder), problem=problem) for problem in problems]
 
 
 def bundled_portrait() -> InputImage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -57,8 +59,32 @@ def test_dash_is_standard_input_even_beside_a_folder_of_that_name(tmp_path, monk
 
 def test_one_folder_without_images_among_others(tmp_path):
     touch(tmp_path, "full/a.jpg", "bare/notes.txt")
-    with pytest.raises(InputError, match="bare"):
-        find_images([str(tmp_path / "full"), str(tmp_path / "bare")])
+    image, bare = find_images([str(tmp_path / "full"), str(tmp_path / "bare")])
+    assert Path(image.source).name == "a.jpg"
+    with pytest.raises(InputError, match=r"no images in the folder '.*bare'"):
+        _ = bare.source
+
+
+def test_a_subfolder_that_cannot_be_looked_into_is_named_and_the_rest_is_found(tmp_path, monkeypatch):
+    touch(tmp_path, "a.jpg", "closed/b.jpg")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may look everywhere, so this is played
+    image, closed = find_images([str(tmp_path)])
+    assert image.stem == "a"
+    with pytest.raises(InputError, match=r"cannot look into '.*closed' \(Permission denied\)"):
+        _ = closed.source
+
+
+def test_closed_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        _ = InputImage("-").source
 
 
 def test_every_image_has_its_own_output(tmp_path):
