@@ -13,8 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
@@ -103,13 +102,6 @@ class Compilation(event.Listener):
 def _is_ours(event: Any) -> bool:
     # Numba fires "numba:compile" only when no cached machine code was found, for everybody's functions.
     return str(event.data["dispatcher"].py_func.__module__).startswith("minidet.")
-
-
-@contextmanager
-def reporting_compilation() -> Iterator[None]:
-    """Log at the end what has been compiled, if anything new has."""
-    yield
-    compilation.report()
 
 
 compilation = Compilation()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from minidet._jit import reporting_compilation
+from minidet._jit import compilation
 from minidet._typing import RGBImage
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
@@ -52,8 +52,9 @@ class Detector(ABC):
         TypeError
             If ``source`` is no kind of image at all.
         """
-        with reporting_compilation():
-            return self._detect(read_image(source), SILENT)
+        faces = self._detect(read_image(source), SILENT)
+        compilation.report()
+        return faces
 
     def detect_batch(self, sources: Iterable[ImageSource], *, progress: bool = True) -> list[Detections]:
         """Find the faces of several images, of any sizes.
@@ -74,6 +75,8 @@ class Detector(ABC):
         ------
         InputError
             If an image cannot be read; the message gives its number, counted from 0.
+        TypeError
+            If an element is no kind of image at all.
         """
         if _is_one_image(sources):
             kind = type(sources).__name__
@@ -112,9 +115,9 @@ class Detector(ABC):
             If ``source`` is no kind of image at all.
         """
         image = read_image(source)
-        with reporting_compilation():
-            trace = Trace()
-            trace.detections = self._detect(image, trace)
+        trace = Trace()
+        trace.detections = self._detect(image, trace)
+        compilation.report()
         return trace
 
     @abstractmethod

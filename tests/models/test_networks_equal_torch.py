@@ -5,14 +5,15 @@ import pytest
 
 from minidet.ops import softmax_forward
 from tests.check import FLOATS, NETWORK_TOLERANCE, assert_close
-from tests.oracles.network_cases import CASES, cases_of, expected, outputs, stored
+from tests.oracles.cases import stored
+from tests.oracles.network_cases import CASES, FILE, cases_of, expected, outputs
 
 INFERENCE = [case for case in CASES if not case.training]
 TRAINING = [case for case in CASES if case.training]
 
 
 def test_the_oracle_has_every_case_and_no_other():
-    assert {key.split("/")[0] for key in stored()} == {str(case) for case in CASES}
+    assert {key.split("/")[0] for key in stored(FILE)} == {str(case) for case in CASES}
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -74,17 +74,22 @@ def call(op: str, arrays: Arrays, options: dict[str, Any]) -> dict[str, NDArray[
 
 def expected(case: Case) -> dict[str, NDArray[Any]]:
     """Return what PyTorch computed in float64, by output name."""
-    prefix = f"{case.name}/"
-    found = {key.removeprefix(prefix): array for key, array in stored().items() if key.startswith(prefix)}
+    return find_oracle(FILE, case.name, maker="make_ops")
+
+
+def find_oracle(file: Path, name: str, *, maker: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays stored in ``file`` under "name/output", by output."""
+    prefix = f"{name}/"
+    found = {key.removeprefix(prefix): array for key, array in stored(file).items() if key.startswith(prefix)}
     if not found:
-        raise LookupError(f"{case.name} is not in {FILE.name}: run python -m tests.oracles.make_ops")
+        raise LookupError(f"{name} is not in {file.name}: run python -m tests.oracles.{maker}")
     return found
 
 
 @functools.cache
-def stored() -> dict[str, NDArray[Any]]:
-    """Return everything in ``ops.npz``, under the keys "case/output"."""
-    with np.load(FILE) as archive:
+def stored(file: Path) -> dict[str, NDArray[Any]]:
+    """Return everything in a file of oracles, under the keys "case/output"."""
+    with np.load(file) as archive:
         return {key: archive[key] for key in archive.files}
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.nn import Module
 from minidet.weights import SHIPPED, load_npz
-from tests.oracles.cases import Numbers, times
+from tests.oracles.cases import Numbers, find_oracle, times
 
 FILE = Path(__file__).with_name("networks.npz")
 State = dict[str, NDArray[np.float32]]
@@ -160,15 +159,4 @@ def cases_of(*networks: str) -> list[NetworkCase]:
 
 def expected(case: NetworkCase) -> dict[str, NDArray[Any]]:
     """Return what PyTorch computed in float64, by output name; in training also the running statistics."""
-    prefix = f"{case}/"
-    found = {key.removeprefix(prefix): array for key, array in stored().items() if key.startswith(prefix)}
-    if not found:
-        raise LookupError(f"{case} is not in {FILE.name}: run python -m tests.oracles.make_networks")
-    return found
-
-
-@functools.cache
-def stored() -> Mapping[str, NDArray[Any]]:
-    """Return everything in ``networks.npz``, under the keys "case/output"."""
-    with np.load(FILE) as archive:
-        return {key: archive[key] for key in archive.files}
+    return find_oracle(FILE, str(case), maker="make_networks")
