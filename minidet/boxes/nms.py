@@ -7,9 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from minidet._check import check_finite, check_float
 from minidet._jit import jit
 from minidet._typing import FloatArray, IntArray
-from minidet.boxes._check import check_finite, check_floats, check_rows
+from minidet.boxes._check import check_rows
 from minidet.errors import InputError
 
 
@@ -61,7 +62,7 @@ def nms(
     check_rows("nms", "boxes", boxes, 4)
     if scores.shape != (len(boxes),):
         raise InputError(f"nms: `scores` has shape {scores.shape}; expected ({len(boxes)},), one per box")
-    check_floats("nms", "scores", scores)
+    check_float("nms", scores=scores)
     if not 0 <= iou_threshold <= 1:
         raise InputError(f"nms: iou_threshold={iou_threshold}; expected 0 to 1")
     if overlap not in ("union", "min"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minidet._typing import FloatArray
+from minidet.errors import InputError
 
 
 class Parameter:
@@ -12,10 +13,26 @@ class Parameter:
     ----------
     data : array
         The values.
+    grad : array like ``data``, or None
+        The gradient of the loss with respect to ``data``, added up over all backward passes since it was last
+        cleared; None if there was none.
     """
 
     def __init__(self, data: FloatArray) -> None:
         self.data = data
+        self.grad: FloatArray | None = None
+
+    def accumulate(self, grad: FloatArray) -> None:
+        """Add to the gradient: whatever is used twice gets both gradients.
+
+        Raises
+        ------
+        InputError
+            If ``grad`` has another shape than ``data``.
+        """
+        if grad.shape != self.data.shape:
+            raise InputError(f"Parameter: gradient of shape {grad.shape} for values of shape {self.data.shape}")
+        self.grad = grad if self.grad is None else self.grad + grad
 
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"

@@ -1,4 +1,4 @@
-"""Checks that every operation makes before its kernel runs; kernels themselves check nothing."""
+"""Checks of the operations' own arguments, made before a kernel runs; kernels themselves check nothing."""
 
 from __future__ import annotations
 
@@ -6,27 +6,6 @@ import numpy as np
 
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-
-FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-def check_float(op: str, **arrays: FloatArray | None) -> None:
-    """Require float32 or float64 arrays, all of one type; ``None`` (an absent option) passes."""
-    given = {name: array for name, array in arrays.items() if array is not None}
-    first_name, first = next(iter(given.items()))
-    for name, array in given.items():
-        if array.dtype not in FLOAT_TYPES:
-            raise InputError(f"{op}: `{name}` is {array.dtype}; expected float32 or float64")
-        if array.dtype != first.dtype:
-            raise InputError(
-                f"{op}: `{name}` is {array.dtype}, `{first_name}` is {first.dtype}; cast one with .astype()"
-            )
-
-
-def check_ndim(op: str, name: str, array: FloatArray, ndim: int, letters: str) -> None:
-    """Require ``ndim`` axes; ``letters`` names them in the message."""
-    if array.ndim != ndim:
-        raise InputError(f"{op}: `{name}` has shape {array.shape}; expected ({letters})")
 
 
 def check_channels(op: str, name: str, array: FloatArray, channels: int) -> None:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minidet._check import check_float, check_ndim
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-from minidet.ops._check import check_channels, check_float, check_ndim
+from minidet.ops._check import check_channels
 
 
 class BatchNormCache(NamedTuple):

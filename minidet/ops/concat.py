@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minidet._check import check_float
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-from minidet.ops._check import check_float
 
 
 def concat_forward(xs: Sequence[FloatArray], *, axis: int = 1) -> FloatArray:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_float, check_ndim
 from minidet._jit import jit
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-from minidet.ops._check import check_channels, check_float, check_ndim, window_count
+from minidet.ops._check import check_channels, window_count
 from minidet.ops._pad import zero_pad
 
 

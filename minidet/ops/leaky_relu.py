@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_float
 from minidet._typing import FloatArray
-from minidet.ops._check import check_float
 
 
 def leaky_relu_forward(x: FloatArray, negative_slope: float) -> FloatArray:

@@ -2,9 +2,10 @@ r"""A fully connected layer: every output is a weighted sum of all inputs."""
 
 from __future__ import annotations
 
+from minidet._check import check_float, check_ndim
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-from minidet.ops._check import check_channels, check_float, check_ndim
+from minidet.ops._check import check_channels
 
 
 def linear_forward(x: FloatArray, weight: FloatArray, bias: FloatArray | None = None) -> FloatArray:

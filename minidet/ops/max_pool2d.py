@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_float, check_ndim
 from minidet._jit import jit
 from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError
-from minidet.ops._check import check_float, check_ndim, check_stride
+from minidet.ops._check import check_stride
 
 
 def max_pool2d_forward(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_float
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-from minidet.ops._check import check_channels, check_float
+from minidet.ops._check import check_channels
 
 
 def prelu_forward(x: FloatArray, slope: FloatArray) -> FloatArray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_float
 from minidet._typing import FloatArray
-from minidet.ops._check import check_float
 
 
 def softmax_forward(x: FloatArray, *, axis: int = -1) -> FloatArray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_float, check_ndim
 from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError
-from minidet.ops._check import check_float, check_ndim
 
 
 def upsample_nearest2d_forward(x: FloatArray, size: tuple[int, int]) -> FloatArray:

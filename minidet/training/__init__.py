@@ -1,0 +1,1 @@
+"""Training: which samples count, what is minimised, and how the weights move."""
