@@ -31,7 +31,9 @@ class Parameter:
             If ``grad`` has another shape than ``data``.
         """
         if grad.shape != self.data.shape:
-            raise InputError(f"Parameter: gradient of shape {grad.shape} for values of shape {self.data.shape}")
+            raise InputError(
+                f"Parameter: gradient of shape {grad.shape} for values of shape {self.data.shape}"
+            )
         self.grad = grad if self.grad is None else self.grad + grad
 
     def __repr__(self) -> str:

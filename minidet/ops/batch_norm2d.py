@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidet._check import check_float, check_ndim
+from minidet._check import check_float, check_ndim, check_shape
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels
@@ -22,6 +22,8 @@ class BatchNormCache(NamedTuple):
     ----------
     x_hat : (N, C, H, W) array
         The normalised input, before ``weight`` and ``bias``.
+    weight : (C,) array
+        The one that was given.
     inv_std : (C,) array
         1 / sqrt(variance + eps), of the variance that was used.
     running_mean, running_var : (C,) arrays
@@ -31,6 +33,7 @@ class BatchNormCache(NamedTuple):
     """
 
     x_hat: FloatArray
+    weight: FloatArray
     inv_std: FloatArray
     running_mean: FloatArray
     running_var: FloatArray
@@ -121,7 +124,75 @@ def batch_norm2d_forward(
     inv_std = 1 / np.sqrt(var + eps)  # (C,)
     x_hat = (x - per_channel(mean)) * per_channel(inv_std)
     y = per_channel(weight) * x_hat + per_channel(bias)
-    return y, BatchNormCache(x_hat, inv_std, running_mean, running_var, training)
+    return y, BatchNormCache(x_hat, weight, inv_std, running_mean, running_var, training)
+
+
+def batch_norm2d_backward(
+    grad_output: FloatArray, cache: BatchNormCache
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    r"""Send the gradient of a batch norm's output back to its input, its weight and its bias.
+
+    With g for :math:`\partial L / \partial y` and sums and means over N, H and W of one channel:
+
+    .. math::
+        \frac{\partial L}{\partial \beta} = \sum g, \qquad
+        \frac{\partial L}{\partial \gamma} = \sum g \, \hat x, \qquad
+        \frac{\partial L}{\partial x} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
+            \left( g - \overline{g} - \hat x \; \overline{g \, \hat x} \right)
+
+    The bracket has three terms because an input moves the outputs in three ways. Directly: g. Through the
+    mean: raising one x raises :math:`\mu` by 1/n, which lowers all n outputs alike, hence minus the mean of g.
+    Through the variance: raising x widens :math:`\sigma` in proportion to its :math:`\hat x / n`, which shrinks
+    every output in proportion to its own :math:`\hat x`, hence minus :math:`\hat x` times the mean of
+    :math:`g \hat x`. Statistics that did not come from this batch are constants: only the first term is left.
+
+    Parameters
+    ----------
+    grad_output : (N, C, H, W) array, float32 or float64
+        Gradient of the loss with respect to the output.
+    cache : BatchNormCache
+        Second result of the forward pass; its ``training`` decides between the two cases.
+
+    Returns
+    -------
+    grad_x : (N, C, H, W) array
+    grad_weight, grad_bias : (C,) arrays
+
+    Raises
+    ------
+    InputError
+        If types or shapes disagree.
+
+    Notes
+    -----
+    The running statistics are kept beside the loss, not part of it: they have no gradient.
+
+    Examples
+    --------
+    In a batch of two values, normalising makes -1 and 1 of whatever comes in, so no input matters:
+
+    >>> x = np.array([1.0, 3.0]).reshape(2, 1, 1, 1)
+    >>> one, zero = np.ones(1), np.zeros(1)
+    >>> _, cache = batch_norm2d_forward(x, one, zero, zero, one, training=True, eps=0.0)
+    >>> grad_y = np.array([5.0, 7.0]).reshape(2, 1, 1, 1)
+    >>> grad_x, grad_weight, grad_bias = batch_norm2d_backward(grad_y, cache)
+    >>> grad_x.ravel(), grad_weight, grad_bias
+    (array([0., 0.]), array([2.]), array([12.]))
+    """
+    x_hat = cache.x_hat
+    check_float("batch_norm2d", grad_output=grad_output, x_hat=x_hat)
+    check_shape("batch_norm2d", "grad_output", grad_output, x_hat.shape, "the shape of the output")
+    grad_bias = grad_output.sum(axis=(0, 2, 3))  # (C,)
+    grad_weight = (grad_output * x_hat).sum(axis=(0, 2, 3))  # (C,)
+
+    scale = per_channel(cache.weight * cache.inv_std)
+    if not cache.training:
+        return scale * grad_output, grad_weight, grad_bias
+    count = x_hat.size // x_hat.shape[1]
+    through_mean = per_channel(grad_bias / count)
+    through_var = x_hat * per_channel(grad_weight / count)
+    grad_x = scale * (grad_output - through_mean - through_var)
+    return grad_x, grad_weight, grad_bias
 
 
 def per_channel(values: FloatArray) -> FloatArray:

@@ -43,3 +43,42 @@ def concat_forward(xs: Sequence[FloatArray], *, axis: int = 1) -> FloatArray:
     except ValueError:
         shapes = ", ".join(str(x.shape) for x in xs)
         raise InputError(f"concat: shapes {shapes} cannot be joined along axis {axis}") from None
+
+
+def concat_backward(grad_output: FloatArray, sizes: Sequence[int], *, axis: int = 1) -> list[FloatArray]:
+    r"""Cut the gradient apart where the tensors were joined.
+
+    Parameters
+    ----------
+    grad_output : array, float32 or float64
+        Gradient of the loss with respect to the output.
+    sizes : sequence of int
+        Length of each tensor along ``axis``.
+    axis : int
+        As in the forward pass.
+
+    Returns
+    -------
+    grad_xs : list of arrays
+        One for each tensor, in their order.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis, or the sizes do not add up to its length.
+
+    Examples
+    --------
+    >>> concat_backward(np.array([[1.0, 2.0, 3.0]]), [2, 1])
+    [array([[1., 2.]]), array([[3.]])]
+    """
+    check_float("concat", grad_output=grad_output)
+    if not -grad_output.ndim <= axis < grad_output.ndim:
+        raise InputError(f"concat: `grad_output` of shape {grad_output.shape} has no axis {axis}")
+    if min(sizes, default=0) < 0 or sum(sizes) != grad_output.shape[axis]:
+        raise InputError(
+            f"concat: sizes={list(sizes)}; expected to add up to {grad_output.shape[axis]}, "
+            f"the length of `grad_output` along axis {axis}"
+        )
+    ends = np.cumsum(sizes)[:-1]
+    return [part.copy() for part in np.split(grad_output, ends, axis=axis)]

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float, check_ndim
+from minidet._check import check_float, check_ndim, check_shape
 from minidet._jit import jit
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels, window_count
-from minidet.ops._pad import zero_pad
+from minidet.ops._pad import crop_padding, zero_pad
 
 
 def conv2d_forward(
@@ -65,22 +65,13 @@ def conv2d_forward(
     array([[[[3., 6.]]]])
     """
     check_float("conv2d", x=x, weight=weight, bias=bias)
-    check_ndim("conv2d", "x", x, 4, "N, C, H, W")
-    check_ndim("conv2d", "weight", weight, 4, "OC, IC, KH, KW")
-    N, IC, H, W = x.shape
-    OC, weight_channels, KH, KW = weight.shape
-    if weight_channels != IC:
-        raise InputError(
-            f"conv2d: `weight` expects {weight_channels} input channels, `x` has {IC} (shape {x.shape})"
-        )
+    y = np.empty(_output_shape(x, weight, stride, padding), x.dtype)
+    OC = len(weight)
     if bias is None:
         bias = np.zeros(OC, x.dtype)
     check_channels("conv2d", "bias", bias, OC)
-    OH = window_count("conv2d", H, KH, stride, padding)
-    OW = window_count("conv2d", W, KW, stride, padding)
 
     padded = zero_pad(x, padding)  # (N, IC, H + 2 padding, W + 2 padding)
-    y = np.empty((N, OC, OH, OW), x.dtype)
     _conv2d_kernel(padded, np.ascontiguousarray(weight), np.ascontiguousarray(bias), stride, y)
     return y
 
@@ -108,3 +99,112 @@ def _conv2d_kernel(x: FloatArray, weight: FloatArray, bias: FloatArray, stride: 
                             else:
                                 for ox in range(OW):
                                     y[n, oc, oy, ox] += w * x[n, ic, iy, ox * stride + kx]
+
+
+def conv2d_backward(
+    grad_output: FloatArray, x: FloatArray, weight: FloatArray, *, stride: int = 1, padding: int = 0
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    r"""Send the gradient of a convolution's output back to its input, its filters and its bias.
+
+    The forward pass is one line, :math:`y = b + \sum w \, \hat x`, over the pairs of a filter element and a
+    pixel that meet. Each pair hands :math:`\partial L / \partial y` on to both, times the other one:
+
+    .. math::
+        \frac{\partial L}{\partial \hat x_{n,ic,\,s\,oy+ky,\,s\,ox+kx}} \mathrel{+}=
+            w_{oc,ic,ky,kx} \frac{\partial L}{\partial y_{n,oc,oy,ox}}, \qquad
+        \frac{\partial L}{\partial w_{oc,ic,ky,kx}} \mathrel{+}=
+            \hat x_{n,ic,\,s\,oy+ky,\,s\,ox+kx} \frac{\partial L}{\partial y_{n,oc,oy,ox}}
+
+    and the bias, which is added to every pixel of its channel, gets the sum of the channel's gradient. What
+    falls on the padding is dropped: those zeros are constants.
+
+    Parameters
+    ----------
+    grad_output : (N, OC, OH, OW) array, float32 or float64
+        Gradient of the loss with respect to the output.
+    x : (N, IC, H, W) array of the same type
+    weight : (OC, IC, KH, KW) array of the same type
+        What the forward pass was given.
+    stride, padding : int
+        As in the forward pass.
+
+    Returns
+    -------
+    grad_x : (N, IC, H, W) array
+    grad_weight : (OC, IC, KH, KW) array
+    grad_bias : (OC,) array
+
+    Raises
+    ------
+    InputError
+        If types or shapes disagree.
+
+    Examples
+    --------
+    The filter of the forward example, and a gradient for the first of its two outputs only. The pixels it saw
+    get the filter, the filter gets those pixels:
+
+    >>> x = np.array([[[[1.0, 2.0, 4.0, 8.0]]]])
+    >>> weight = np.array([[[[-1.0, 0.0, 1.0]]]])
+    >>> conv2d_backward(np.array([[[[1.0, 0.0]]]]), x, weight)
+    (array([[[[-1.,  0.,  1.,  0.]]]]), array([[[[1., 2., 4.]]]]), array([1.]))
+    """
+    check_float("conv2d", grad_output=grad_output, x=x, weight=weight)
+    output_shape = _output_shape(x, weight, stride, padding)
+    check_shape("conv2d", "grad_output", grad_output, output_shape, "the shape of the output")
+
+    padded = zero_pad(x, padding)  # (N, IC, H + 2 padding, W + 2 padding)
+    grad_padded = np.zeros_like(padded)
+    grad_weight = np.empty(weight.shape, x.dtype)
+    _conv2d_backward_kernel(
+        np.ascontiguousarray(grad_output),
+        padded,
+        np.ascontiguousarray(weight),
+        stride,
+        grad_padded,
+        grad_weight,
+    )
+    grad_bias = grad_output.sum(axis=(0, 2, 3))  # (OC,)
+    return crop_padding(grad_padded, padding), grad_weight, grad_bias
+
+
+@jit
+def _conv2d_backward_kernel(
+    grad_y: FloatArray,
+    x: FloatArray,
+    weight: FloatArray,
+    stride: int,
+    grad_x: FloatArray,
+    grad_weight: FloatArray,
+) -> None:
+    N, OC, OH, OW = grad_y.shape
+    _, IC, KH, KW = weight.shape
+    # The products of the forward kernel: its line y += w * x has two answers here. The filter's loops are
+    # outermost, so that the gradient of one weight is one sum (a float64, by its 0.0).
+    for oc in range(OC):
+        for ic in range(IC):
+            for ky in range(KH):
+                for kx in range(KW):
+                    w = weight[oc, ic, ky, kx]
+                    grad_w = 0.0
+                    for n in range(N):
+                        for oy in range(OH):
+                            for ox in range(OW):
+                                iy, ix = oy * stride + ky, ox * stride + kx
+                                grad_x[n, ic, iy, ix] += w * grad_y[n, oc, oy, ox]
+                                grad_w += x[n, ic, iy, ix] * grad_y[n, oc, oy, ox]
+                    grad_weight[oc, ic, ky, kx] = grad_w
+
+
+def _output_shape(x: FloatArray, weight: FloatArray, stride: int, padding: int) -> tuple[int, int, int, int]:
+    check_ndim("conv2d", "x", x, 4, "N, C, H, W")
+    check_ndim("conv2d", "weight", weight, 4, "OC, IC, KH, KW")
+    N, IC, H, W = x.shape
+    OC, weight_channels, KH, KW = weight.shape
+    if weight_channels != IC:
+        raise InputError(
+            f"conv2d: `weight` expects {weight_channels} input channels, `x` has {IC} (shape {x.shape})"
+        )
+    OH = window_count("conv2d", H, KH, stride, padding)
+    OW = window_count("conv2d", W, KW, stride, padding)
+    return N, OC, OH, OW

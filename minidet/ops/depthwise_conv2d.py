@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float, check_ndim
+from minidet._check import check_float, check_ndim, check_shape
 from minidet._jit import jit
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels, window_count
-from minidet.ops._pad import zero_pad
+from minidet.ops._pad import crop_padding, zero_pad
 
 
 def depthwise_conv2d_forward(
@@ -56,23 +56,13 @@ def depthwise_conv2d_forward(
     [[[[2.0, 4.0]], [[-3.0, -4.0]]]]
     """
     check_float("depthwise_conv2d", x=x, weight=weight, bias=bias)
-    check_ndim("depthwise_conv2d", "x", x, 4, "N, C, H, W")
-    check_ndim("depthwise_conv2d", "weight", weight, 4, "C, 1, KH, KW")
-    N, C, H, W = x.shape
-    KH, KW = weight.shape[2:]
-    if weight.shape[:2] != (C, 1):
-        raise InputError(
-            f"depthwise_conv2d: `weight` has shape {weight.shape}; expected ({C}, 1, KH, KW), "
-            f"one filter for each of the {C} channels of `x`"
-        )
+    y = np.empty(_output_shape(x, weight, stride, padding), x.dtype)
+    C = len(weight)
     if bias is None:
         bias = np.zeros(C, x.dtype)
     check_channels("depthwise_conv2d", "bias", bias, C)
-    OH = window_count("depthwise_conv2d", H, KH, stride, padding)
-    OW = window_count("depthwise_conv2d", W, KW, stride, padding)
 
     padded = zero_pad(x, padding)  # (N, C, H + 2 padding, W + 2 padding)
-    y = np.empty((N, C, OH, OW), x.dtype)
     _depthwise_conv2d_kernel(padded, np.ascontiguousarray(weight), np.ascontiguousarray(bias), stride, y)
     return y
 
@@ -92,3 +82,108 @@ def _depthwise_conv2d_kernel(
                         for kx in range(KW):
                             total += weight[c, 0, ky, kx] * x[n, c, oy * stride + ky, ox * stride + kx]
                     y[n, c, oy, ox] = total
+
+
+def depthwise_conv2d_backward(
+    grad_output: FloatArray, x: FloatArray, weight: FloatArray, *, stride: int = 1, padding: int = 0
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    r"""Send the gradient of a depthwise convolution's output back to its input, its filters and its bias.
+
+    As in :func:`conv2d_backward`, every product :math:`w \, \hat x` hands the gradient of its output on to
+    both factors, times the other one; here a channel of the output has met one channel of the input only.
+
+    .. math::
+        \frac{\partial L}{\partial \hat x_{n,c,\,s\,oy+ky,\,s\,ox+kx}} \mathrel{+}=
+            w_{c,ky,kx} \frac{\partial L}{\partial y_{n,c,oy,ox}}, \qquad
+        \frac{\partial L}{\partial w_{c,ky,kx}} \mathrel{+}=
+            \hat x_{n,c,\,s\,oy+ky,\,s\,ox+kx} \frac{\partial L}{\partial y_{n,c,oy,ox}}
+
+    Parameters
+    ----------
+    grad_output : (N, C, OH, OW) array, float32 or float64
+        Gradient of the loss with respect to the output.
+    x : (N, C, H, W) array of the same type
+    weight : (C, 1, KH, KW) array of the same type
+        What the forward pass was given.
+    stride, padding : int
+        As in the forward pass.
+
+    Returns
+    -------
+    grad_x : (N, C, H, W) array
+    grad_weight : (C, 1, KH, KW) array
+    grad_bias : (C,) array
+
+    Raises
+    ------
+    InputError
+        If types or shapes disagree.
+
+    Examples
+    --------
+    The two channels of the forward example, doubled and negated:
+
+    >>> x = np.array([[[[1.0, 2.0]], [[3.0, 4.0]]]])
+    >>> weight = np.array([2.0, -1.0]).reshape(2, 1, 1, 1)
+    >>> grad_x, grad_weight, grad_bias = depthwise_conv2d_backward(np.ones((1, 2, 1, 2)), x, weight)
+    >>> grad_x.tolist(), grad_weight.ravel(), grad_bias
+    ([[[[2.0, 2.0]], [[-1.0, -1.0]]]], array([3., 7.]), array([2., 2.]))
+    """
+    check_float("depthwise_conv2d", grad_output=grad_output, x=x, weight=weight)
+    output_shape = _output_shape(x, weight, stride, padding)
+    check_shape("depthwise_conv2d", "grad_output", grad_output, output_shape, "the shape of the output")
+
+    padded = zero_pad(x, padding)  # (N, C, H + 2 padding, W + 2 padding)
+    grad_padded = np.zeros_like(padded)
+    grad_weight = np.empty(weight.shape, x.dtype)
+    _depthwise_conv2d_backward_kernel(
+        np.ascontiguousarray(grad_output),
+        padded,
+        np.ascontiguousarray(weight),
+        stride,
+        grad_padded,
+        grad_weight,
+    )
+    grad_bias = grad_output.sum(axis=(0, 2, 3))  # (C,)
+    return crop_padding(grad_padded, padding), grad_weight, grad_bias
+
+
+@jit
+def _depthwise_conv2d_backward_kernel(
+    grad_y: FloatArray,
+    x: FloatArray,
+    weight: FloatArray,
+    stride: int,
+    grad_x: FloatArray,
+    grad_weight: FloatArray,
+) -> None:
+    N, C, OH, OW = grad_y.shape
+    _, _, KH, KW = weight.shape
+    # The filter's loops are outermost, so that the gradient of one weight is one sum (a float64, by its 0.0).
+    for c in range(C):
+        for ky in range(KH):
+            for kx in range(KW):
+                w = weight[c, 0, ky, kx]
+                grad_w = 0.0
+                for n in range(N):
+                    for oy in range(OH):
+                        for ox in range(OW):
+                            iy, ix = oy * stride + ky, ox * stride + kx
+                            grad_x[n, c, iy, ix] += w * grad_y[n, c, oy, ox]
+                            grad_w += x[n, c, iy, ix] * grad_y[n, c, oy, ox]
+                grad_weight[c, 0, ky, kx] = grad_w
+
+
+def _output_shape(x: FloatArray, weight: FloatArray, stride: int, padding: int) -> tuple[int, int, int, int]:
+    check_ndim("depthwise_conv2d", "x", x, 4, "N, C, H, W")
+    check_ndim("depthwise_conv2d", "weight", weight, 4, "C, 1, KH, KW")
+    N, C, H, W = x.shape
+    KH, KW = weight.shape[2:]
+    if weight.shape[:2] != (C, 1):
+        raise InputError(
+            f"depthwise_conv2d: `weight` has shape {weight.shape}; expected ({C}, 1, KH, KW), "
+            f"one filter for each of the {C} channels of `x`"
+        )
+    OH = window_count("depthwise_conv2d", H, KH, stride, padding)
+    OW = window_count("depthwise_conv2d", W, KW, stride, padding)
+    return N, C, OH, OW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float
+from minidet._check import check_float, check_shape
 from minidet._typing import FloatArray
 
 
@@ -35,3 +35,38 @@ def leaky_relu_forward(x: FloatArray, negative_slope: float) -> FloatArray:
     """
     check_float("leaky_relu", x=x)
     return np.where(x > 0, x, x.dtype.type(negative_slope) * x)
+
+
+def leaky_relu_backward(grad_output: FloatArray, x: FloatArray, negative_slope: float) -> FloatArray:
+    r"""Send the gradient back whole where the input was positive, scaled down elsewhere.
+
+    .. math:: \frac{\partial L}{\partial x} =
+        \frac{\partial L}{\partial y} \cdot (1 \text{ if } x > 0 \text{ else } a)
+
+    At the kink, x = 0, the slope is that of the negative side, as in PyTorch.
+
+    Parameters
+    ----------
+    grad_output : array, float32 or float64
+        Gradient of the loss with respect to the output.
+    x : array of the same shape and type
+    negative_slope : float
+        What the forward pass was given.
+
+    Returns
+    -------
+    grad_x : array like ``x``
+
+    Raises
+    ------
+    InputError
+        If types or shapes disagree.
+
+    Examples
+    --------
+    >>> leaky_relu_backward(np.array([5.0, 6.0, 7.0]), np.array([-2.0, 0.0, 3.0]), 0.1)
+    array([0.5, 0.6, 7. ])
+    """
+    check_float("leaky_relu", grad_output=grad_output, x=x)
+    check_shape("leaky_relu", "grad_output", grad_output, x.shape, "the shape of `x`")
+    return np.where(x > 0, grad_output, x.dtype.type(negative_slope) * grad_output)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float, check_ndim
+from minidet._check import check_float, check_ndim, check_shape
 from minidet._jit import jit
 from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError
@@ -114,3 +114,77 @@ def _max_pool2d_kernel(
                                 best_at = iy * W + ix
                     y[n, c, oy, ox] = best
                     argmax[n, c, oy, ox] = best_at
+
+
+def max_pool2d_backward(
+    grad_output: FloatArray, argmax: IntArray, input_shape: tuple[int, ...]
+) -> FloatArray:
+    r"""Send the gradient of every maximum back to the pixel that was it.
+
+    A small change of the largest pixel of a window is a change of the output, one to one; a small change of
+    any other pixel is none. A pixel that won several overlapping windows gets the gradients of all of them:
+
+    .. math::
+        \frac{\partial L}{\partial x_{n,c,iy,ix}} =
+            \sum_{oy,ox:\; \text{argmax}_{n,c,oy,ox} = iy \, W + ix} \frac{\partial L}{\partial y_{n,c,oy,ox}}
+
+    Of equal values the forward pass named one, and that one gets everything.
+
+    Parameters
+    ----------
+    grad_output : (N, C, OH, OW) array, float32 or float64
+        Gradient of the loss with respect to the output.
+    argmax : (N, C, OH, OW) integer array
+        Second result of the forward pass.
+    input_shape : (N, C, H, W)
+        Shape of the input.
+
+    Returns
+    -------
+    grad_x : (N, C, H, W) array
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or ``argmax`` points outside of (H, W).
+
+    Examples
+    --------
+    The pixel 5 was the maximum of two windows, 6 of one:
+
+    >>> x = np.array([[[[1.0, 5.0, 2.0, 6.0]]]])
+    >>> _, argmax = max_pool2d_forward(np.repeat(x, 2, axis=2), kernel_size=2, stride=1)
+    >>> argmax
+    array([[[[1, 1, 3]]]])
+    >>> max_pool2d_backward(np.array([[[[1.0, 10.0, 100.0]]]]), argmax, (1, 1, 2, 4))
+    array([[[[  0.,  11.,   0., 100.],
+             [  0.,   0.,   0.,   0.]]]])
+    """
+    check_float("max_pool2d", grad_output=grad_output)
+    check_ndim("max_pool2d", "grad_output", grad_output, 4, "N, C, OH, OW")
+    check_shape("max_pool2d", "argmax", argmax, grad_output.shape, "the shape of `grad_output`")
+    if len(input_shape) != 4 or tuple(input_shape[:2]) != grad_output.shape[:2]:
+        N, C = grad_output.shape[:2]
+        raise InputError(f"max_pool2d: input_shape={tuple(input_shape)}; expected ({N}, {C}, H, W)")
+    pixels = input_shape[2] * input_shape[3]
+    outside = (argmax < 0) | (argmax >= pixels)
+    if outside.any():
+        raise InputError(
+            f"max_pool2d: `argmax` holds {argmax[outside][0]}; expected 0 to {pixels - 1}, "
+            f"a pixel of {input_shape[2]} x {input_shape[3]}"
+        )
+    grad_x = np.zeros(input_shape, grad_output.dtype)
+    _max_pool2d_backward_kernel(np.ascontiguousarray(grad_output), np.ascontiguousarray(argmax), grad_x)
+    return grad_x
+
+
+@jit
+def _max_pool2d_backward_kernel(grad_y: FloatArray, argmax: IntArray, grad_x: FloatArray) -> None:
+    N, C, OH, OW = grad_y.shape
+    _, _, _, W = grad_x.shape
+    for n in range(N):
+        for c in range(C):
+            for oy in range(OH):
+                for ox in range(OW):
+                    best_at = argmax[n, c, oy, ox]
+                    grad_x[n, c, best_at // W, best_at % W] += grad_y[n, c, oy, ox]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float
+from minidet._check import check_float, check_shape
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels
@@ -39,8 +39,61 @@ def prelu_forward(x: FloatArray, slope: FloatArray) -> FloatArray:
     array([[-0.5, -3. ,  2. ]])
     """
     check_float("prelu", x=x, slope=slope)
+    a = _per_channel(slope, x)
+    return np.where(x > 0, x, a * x)
+
+
+def prelu_backward(
+    grad_output: FloatArray, x: FloatArray, slope: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    r"""Send the gradient back to the input and to the slopes.
+
+    On the negative side :math:`y = a x`, so the gradient goes to x times a, and to a times x; on the positive
+    side it goes to x as it is. A slope serves all pixels of its channel, so their shares add up
+    (He et al. 2015, eqs. 2 and 3).
+
+    .. math::
+        \frac{\partial L}{\partial x_{n,c}} =
+            \frac{\partial L}{\partial y_{n,c}} \cdot (1 \text{ if } x_{n,c} > 0 \text{ else } a_c), \qquad
+        \frac{\partial L}{\partial a_c} =
+            \sum_{x_{n,c} \le 0} \frac{\partial L}{\partial y_{n,c}} \, x_{n,c}
+
+    Parameters
+    ----------
+    grad_output : (N, C) or (N, C, H, W) array, float32 or float64
+        Gradient of the loss with respect to the output.
+    x : array of the same shape and type
+    slope : (C,) array of the same type
+        What the forward pass was given.
+
+    Returns
+    -------
+    grad_x : array like ``x``
+    grad_slope : (C,) array
+
+    Raises
+    ------
+    InputError
+        If types or shapes disagree.
+
+    Examples
+    --------
+    >>> x, slope = np.array([[-2.0, -2.0, 2.0]]), np.array([0.25, 1.5, 0.25])
+    >>> prelu_backward(np.array([[10.0, 100.0, 1000.0]]), x, slope)
+    (array([[   2.5,  150. , 1000. ]]), array([ -20., -200.,    0.]))
+    """
+    check_float("prelu", grad_output=grad_output, x=x, slope=slope)
+    check_shape("prelu", "grad_output", grad_output, x.shape, "the shape of `x`")
+    a = _per_channel(slope, x)
+    grad_x = np.where(x > 0, grad_output, a * grad_output)
+    shares = np.where(x > 0, x.dtype.type(0), grad_output * x)
+    every_axis_but_channels = (0, *range(2, x.ndim))
+    grad_slope = shares.sum(axis=every_axis_but_channels)  # (C,)
+    return grad_x, grad_slope
+
+
+def _per_channel(slope: FloatArray, x: FloatArray) -> FloatArray:
     if x.ndim < 2:
         raise InputError(f"prelu: `x` has shape {x.shape}; expected (N, C) or (N, C, H, W)")
     check_channels("prelu", "slope", slope, x.shape[1])
-    a = slope.reshape(1, -1, *([1] * (x.ndim - 2)))  # (1, C) or (1, C, 1, 1)
-    return np.where(x > 0, x, a * x)
+    return slope.reshape(1, -1, *([1] * (x.ndim - 2)))  # (1, C) or (1, C, 1, 1)

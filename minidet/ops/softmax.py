@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float
+from minidet._check import check_float, check_shape
 from minidet._typing import FloatArray
 
 
@@ -41,3 +41,45 @@ def softmax_forward(x: FloatArray, *, axis: int = -1) -> FloatArray:
     check_float("softmax", x=x)
     exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
     return exponentials / exponentials.sum(axis=axis, keepdims=True)
+
+
+def softmax_backward(grad_output: FloatArray, y: FloatArray, *, axis: int = -1) -> FloatArray:
+    r"""Send the gradient of the scores back to the logits.
+
+    Raising one logit raises its own score and lowers all others, since they share one sum:
+    :math:`\partial y_j / \partial x_i = y_j (\delta_{ij} - y_i)`. Summed over j:
+
+    .. math::
+        \frac{\partial L}{\partial x_i} =
+            y_i \left( \frac{\partial L}{\partial y_i} - \sum_j \frac{\partial L}{\partial y_j} y_j \right)
+
+    A loss that begins with a softmax does not come this way: :func:`minidet.losses.softmax_cross_entropy`
+    takes both steps at once, which is shorter and cannot overflow.
+
+    Parameters
+    ----------
+    grad_output : array, float32 or float64
+        Gradient of the loss with respect to the scores.
+    y : array of the same shape and type
+        The scores: the *result* of the forward pass.
+    axis : int
+        The axis of the classes.
+
+    Returns
+    -------
+    grad_x : array like ``y``
+        Sums to zero along ``axis``: adding the same number to all logits changes nothing.
+
+    Raises
+    ------
+    InputError
+        If types or shapes disagree.
+
+    Examples
+    --------
+    >>> softmax_backward(np.array([[0.0, 1.0]]), np.array([[0.25, 0.75]]))
+    array([[-0.1875,  0.1875]])
+    """
+    check_float("softmax", grad_output=grad_output, y=y)
+    check_shape("softmax", "grad_output", grad_output, y.shape, "the shape of `y`")
+    return y * (grad_output - (grad_output * y).sum(axis=axis, keepdims=True))

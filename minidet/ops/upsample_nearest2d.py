@@ -50,6 +50,51 @@ def upsample_nearest2d_forward(x: FloatArray, size: tuple[int, int]) -> FloatArr
     return x[:, :, rows[:, None], columns]  # (N, C, OH, OW)
 
 
+def upsample_nearest2d_backward(grad_output: FloatArray, input_shape: tuple[int, ...]) -> FloatArray:
+    r"""Send the gradient of every copy back to the pixel it was copied from.
+
+    .. math::
+        \frac{\partial L}{\partial x_{n,c,iy,ix}} =
+            \sum_{oy,ox:\; \lfloor oy H / OH \rfloor = iy,\; \lfloor ox W / OW \rfloor = ix}
+            \frac{\partial L}{\partial y_{n,c,oy,ox}}
+
+    Parameters
+    ----------
+    grad_output : (N, C, OH, OW) array, float32 or float64
+        Gradient of the loss with respect to the output.
+    input_shape : (N, C, H, W)
+        Shape of the input.
+
+    Returns
+    -------
+    grad_x : (N, C, H, W) array
+
+    Raises
+    ------
+    InputError
+        If shapes disagree.
+
+    Examples
+    --------
+    The first pixel of the forward example was copied twice:
+
+    >>> upsample_nearest2d_backward(np.array([[[[1.0, 10.0, 100.0]]]]), (1, 1, 1, 2))
+    array([[[[ 11., 100.]]]])
+    """
+    check_float("upsample_nearest2d", grad_output=grad_output)
+    check_ndim("upsample_nearest2d", "grad_output", grad_output, 4, "N, C, OH, OW")
+    N, C, OH, OW = grad_output.shape
+    if len(input_shape) != 4 or tuple(input_shape[:2]) != (N, C) or min(input_shape[2:]) < 1:
+        raise InputError(f"upsample_nearest2d: input_shape={tuple(input_shape)}; expected ({N}, {C}, H, W)")
+    H, W = input_shape[2:]
+    grad_x = np.zeros((H, W, N, C), grad_output.dtype)
+    rows = nearest_index(H, OH)  # (OH,)
+    columns = nearest_index(W, OW)  # (OW,)
+    # Unlike grad_x[rows, columns] += ..., this adds once for every time that a pixel is named.
+    np.add.at(grad_x, (rows[:, None], columns), grad_output.transpose(2, 3, 0, 1))
+    return np.ascontiguousarray(grad_x.transpose(2, 3, 0, 1))  # (N, C, H, W)
+
+
 def nearest_index(size: int, new_size: int) -> IntArray:
     """Name for each of ``new_size`` output pixels the input pixel it copies.
 
