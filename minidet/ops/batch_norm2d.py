@@ -141,10 +141,11 @@ def batch_norm2d_backward(
             \left( g - \overline{g} - \hat x \; \overline{g \, \hat x} \right)
 
     The bracket has three terms because an input moves the outputs in three ways. Directly: g. Through the
-    mean: raising one x raises :math:`\mu` by 1/n, which lowers all n outputs alike, hence minus the mean of g.
-    Through the variance: raising x widens :math:`\sigma` in proportion to its :math:`\hat x / n`, which shrinks
-    every output in proportion to its own :math:`\hat x`, hence minus :math:`\hat x` times the mean of
-    :math:`g \hat x`. Statistics that did not come from this batch are constants: only the first term is left.
+    mean: raising one x raises :math:`\mu` by 1/n, which lowers all n outputs alike, hence minus the mean of
+    g. Through the variance: raising x widens :math:`\sigma` in proportion to its :math:`\hat x / n`, which
+    shrinks every output in proportion to its own :math:`\hat x`, hence minus :math:`\hat x` times the mean
+    of :math:`g \hat x`. Statistics that did not come from this batch are constants: then only the first term
+    is left.
 
     Parameters
     ----------
