@@ -4,7 +4,7 @@ from minidet.nn.activation import LeakyReLU, PReLU, ReLU
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
 from minidet.nn.linear import Linear
 from minidet.nn.module import Layer, Module
-from minidet.nn.norm import BatchNorm2d
+from minidet.nn.norm import BatchNorm2d, freeze_batch_norms
 from minidet.nn.parameter import Buffer, Parameter
 from minidet.nn.pooling import MaxPool2d
 from minidet.nn.sequential import Sequential
@@ -23,4 +23,5 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Sequential",
+    "freeze_batch_norms",
 ]

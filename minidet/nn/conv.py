@@ -7,7 +7,12 @@ import numpy as np
 from minidet._typing import FloatArray
 from minidet.nn.module import Layer
 from minidet.nn.parameter import Parameter
-from minidet.ops import conv2d_forward, depthwise_conv2d_forward
+from minidet.ops import (
+    conv2d_backward,
+    conv2d_forward,
+    depthwise_conv2d_backward,
+    depthwise_conv2d_forward,
+)
 
 
 class Conv2d(Layer):
@@ -41,8 +46,20 @@ class Conv2d(Layer):
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Convolve: (N, in_channels, H, W) to (N, out_channels, OH, OW)."""
+        self.keep_for_backward(x)
         bias = self.bias.data if self.bias else None
         return conv2d_forward(x, self.weight.data, bias, stride=self.stride, padding=self.padding)
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`."""
+        x = self.kept()
+        grad_x, grad_weight, grad_bias = conv2d_backward(
+            grad_output, x, self.weight.data, stride=self.stride, padding=self.padding
+        )
+        self.weight.accumulate(grad_weight)
+        if self.bias:
+            self.bias.accumulate(grad_bias)
+        return grad_x
 
 
 class DepthwiseConv2d(Layer):
@@ -64,4 +81,14 @@ class DepthwiseConv2d(Layer):
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Convolve each channel: (N, channels, H, W) to (N, channels, OH, OW)."""
+        self.keep_for_backward(x)
         return depthwise_conv2d_forward(x, self.weight.data, stride=self.stride, padding=self.padding)
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`."""
+        x = self.kept()
+        grad_x, grad_weight, _ = depthwise_conv2d_backward(
+            grad_output, x, self.weight.data, stride=self.stride, padding=self.padding
+        )
+        self.weight.accumulate(grad_weight)
+        return grad_x

@@ -7,7 +7,7 @@ import numpy as np
 from minidet._typing import FloatArray
 from minidet.nn.module import Layer
 from minidet.nn.parameter import Parameter
-from minidet.ops import linear_forward
+from minidet.ops import linear_backward, linear_forward
 
 
 class Linear(Layer):
@@ -24,4 +24,13 @@ class Linear(Layer):
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Multiply: (N, in_features) to (N, out_features)."""
+        self.keep_for_backward(x)
         return linear_forward(x, self.weight.data, self.bias.data)
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`."""
+        x = self.kept()
+        grad_x, grad_weight, grad_bias = linear_backward(grad_output, x, self.weight.data)
+        self.weight.accumulate(grad_weight)
+        self.bias.accumulate(grad_bias)
+        return grad_x

@@ -1,4 +1,4 @@
-"""What every layer and network is: named arrays, parts, and a forward pass."""
+"""What every layer and network is: named arrays, parts, a forward pass and a backward pass."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from minidet.nn.parameter import Buffer, Parameter
 class Module:
     """A layer or a network.
 
-    A subclass sets its parameters, buffers and parts as plain attributes and defines ``forward``. The name of
-    an array in ``state_dict`` is the path of attributes to it, ``"backbone.stage1.conv.weight"``, as in
-    PyTorch.
+    A subclass sets its parameters, buffers and parts as plain attributes and defines ``forward`` and
+    ``backward``. The name of an array in ``state_dict`` is the path of attributes to it,
+    ``"backbone.stage1.conv.weight"``, as in PyTorch.
+
+    ``backward`` takes the gradient of the loss with respect to each output of the last ``forward``, adds to
+    ``grad`` of every parameter, and returns the gradient with respect to the input. What it needs to know of
+    the forward pass is kept in training mode only, and used up: one ``backward`` for one ``forward``.
 
     Attributes
     ----------
@@ -27,6 +31,7 @@ class Module:
     """
 
     training: bool = True
+    _kept: Any = None
 
     def parts(self) -> Iterator[tuple[str, Module]]:
         """List the modules this one is directly made of by attribute name, in order of definition."""
@@ -79,10 +84,19 @@ class Module:
             value.data = arrays[name]
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Convert every array of the state to ``dtype``, float32 or float64, and return the module."""
+        """Convert every array of the state to ``dtype``, float32 or float64, and return the module.
+
+        Gradients, which are of the old type, are cleared.
+        """
         for _, value in self.state():
             value.data = value.data.astype(dtype)
+        self.zero_grad()
         return self
+
+    def zero_grad(self) -> None:
+        """Clear the gradients of all parameters."""
+        for parameter in self.parameters().values():
+            parameter.grad = None
 
     def train(self) -> Self:
         """Switch the module and its parts to training mode, and return the module."""
@@ -94,9 +108,31 @@ class Module:
 
     def _set_training(self, training: bool) -> Self:
         self.training = training
+        self._kept = None
         for _, part in self.parts():
             part._set_training(training)
         return self
+
+    def keep_for_backward(self, value: Any) -> None:
+        """Remember ``value`` until ``backward``; called by ``forward``. In inference nothing is kept."""
+        if self.training:
+            self._kept = value
+
+    def kept(self) -> Any:
+        """Hand over, once, what ``forward`` has kept; called by ``backward``.
+
+        Raises
+        ------
+        InputError
+            If there is nothing.
+        """
+        if self._kept is None:
+            raise InputError(
+                f"{type(self).__name__}: no forward pass to go back through; "
+                "call forward in training mode first, once for every backward"
+            )
+        value, self._kept = self._kept, None
+        return value
 
     def parameter_count(self) -> int:
         """Count the learnt numbers."""
@@ -109,6 +145,10 @@ class Layer(Module, ABC):
     @abstractmethod
     def forward(self, x: FloatArray) -> FloatArray:
         """Compute the output."""
+
+    @abstractmethod
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Add to the gradients of the parameters, and return the gradient with respect to ``x``."""
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minidet._typing import FloatArray
 from minidet.nn.module import Layer
-from minidet.ops import max_pool2d_forward
+from minidet.ops import max_pool2d_backward, max_pool2d_forward
 
 
 class MaxPool2d(Layer):
@@ -26,11 +26,17 @@ class MaxPool2d(Layer):
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Pool (N, C, H, W) to (N, C, OH, OW)."""
-        y, _ = max_pool2d_forward(
+        y, argmax = max_pool2d_forward(
             x,
             kernel_size=self.kernel_size,
             stride=self.stride,
             padding=self.padding,
             ceil_mode=self.ceil_mode,
         )
+        self.keep_for_backward((argmax, x.shape))
         return y
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`."""
+        argmax, input_shape = self.kept()
+        return max_pool2d_backward(grad_output, argmax, input_shape)

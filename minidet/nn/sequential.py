@@ -29,3 +29,9 @@ class Sequential(Layer):
         for layer in self.layers:
             x = layer.forward(x)
         return x
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through every layer, the last one first."""
+        for layer in reversed(self.layers):
+            grad_output = layer.backward(grad_output)
+        return grad_output

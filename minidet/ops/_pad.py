@@ -17,4 +17,4 @@ def zero_pad(x: FloatArray, padding: int) -> FloatArray:
 def crop_padding(grad_padded: FloatArray, padding: int) -> FloatArray:
     """Undo :func:`zero_pad`: drop the gradient that fell on the zeros, which nothing can change."""
     H, W = grad_padded.shape[2] - 2 * padding, grad_padded.shape[3] - 2 * padding
-    return np.ascontiguousarray(grad_padded[:, :, padding : padding + H, padding : padding + W])
+    return grad_padded[:, :, padding : padding + H, padding : padding + W]

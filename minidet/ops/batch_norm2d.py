@@ -13,6 +13,7 @@ from minidet._check import check_float, check_ndim, check_shape
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels
+from minidet.ops._sum import sum_per_channel
 
 
 class BatchNormCache(NamedTuple):
@@ -114,8 +115,8 @@ def batch_norm2d_forward(
             raise InputError(
                 f"batch_norm2d: `x` of shape {x.shape} has one value per channel; training needs two"
             )
-        mean = x.mean(axis=(0, 2, 3))  # (C,)
-        var = x.var(axis=(0, 2, 3))  # (C,)
+        mean = sum_per_channel(x) / count  # (C,)
+        var = sum_per_channel((x - per_channel(mean)) ** 2) / count  # (C,)
         running_mean = (1 - momentum) * running_mean + momentum * mean
         running_var = (1 - momentum) * running_var + momentum * var * (count / (count - 1))
     else:
@@ -183,8 +184,8 @@ def batch_norm2d_backward(
     x_hat = cache.x_hat
     check_float("batch_norm2d", grad_output=grad_output, x_hat=x_hat)
     check_shape("batch_norm2d", "grad_output", grad_output, x_hat.shape, "the shape of the output")
-    grad_bias = grad_output.sum(axis=(0, 2, 3))  # (C,)
-    grad_weight = (grad_output * x_hat).sum(axis=(0, 2, 3))  # (C,)
+    grad_bias = sum_per_channel(grad_output)
+    grad_weight = sum_per_channel(grad_output * x_hat)
 
     scale = per_channel(cache.weight * cache.inv_std)
     if not cache.training:

@@ -20,6 +20,7 @@ from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels, window_count
 from minidet.ops._pad import crop_padding, zero_pad
+from minidet.ops._sum import sum_per_channel
 
 
 def conv2d_forward(
@@ -80,25 +81,26 @@ def conv2d_forward(
 def _conv2d_kernel(x: FloatArray, weight: FloatArray, bias: FloatArray, stride: int, y: FloatArray) -> None:
     N, OC, OH, OW = y.shape
     _, IC, KH, KW = weight.shape
+    row = np.empty(OW, np.float64)  # one row of y: float32 would lose digits over the many terms of a sum
     # ox runs innermost: neighbouring outputs of a row read neighbouring inputs, which makes vector code
     # without changing the order in which any one output is summed. Stride 1 is written apart because a
     # compiler makes vector code only for a step it knows.
     for n in range(N):
         for oc in range(OC):
             for oy in range(OH):
-                for ox in range(OW):
-                    y[n, oc, oy, ox] = bias[oc]
+                row[:] = bias[oc]
                 for ic in range(IC):
                     for ky in range(KH):
                         iy = oy * stride + ky
                         for kx in range(KW):
-                            w = weight[oc, ic, ky, kx]
+                            w = np.float64(weight[oc, ic, ky, kx])
                             if stride == 1:
                                 for ox in range(OW):
-                                    y[n, oc, oy, ox] += w * x[n, ic, iy, ox + kx]
+                                    row[ox] += w * x[n, ic, iy, ox + kx]
                             else:
                                 for ox in range(OW):
-                                    y[n, oc, oy, ox] += w * x[n, ic, iy, ox * stride + kx]
+                                    row[ox] += w * x[n, ic, iy, ox * stride + kx]
+                y[n, oc, oy] = row
 
 
 def conv2d_backward(
@@ -154,7 +156,7 @@ def conv2d_backward(
     check_shape("conv2d", "grad_output", grad_output, output_shape, "the shape of the output")
 
     padded = zero_pad(x, padding)  # (N, IC, H + 2 padding, W + 2 padding)
-    grad_padded = np.zeros_like(padded)
+    grad_padded = np.zeros(padded.shape, np.float64)  # float32 would lose digits over the many terms
     grad_weight = np.empty(weight.shape, x.dtype)
     _conv2d_backward_kernel(
         np.ascontiguousarray(grad_output),
@@ -164,8 +166,8 @@ def conv2d_backward(
         grad_padded,
         grad_weight,
     )
-    grad_bias = grad_output.sum(axis=(0, 2, 3))  # (OC,)
-    return crop_padding(grad_padded, padding), grad_weight, grad_bias
+    grad_bias = sum_per_channel(grad_output)
+    return crop_padding(grad_padded, padding).astype(x.dtype, order="C"), grad_weight, grad_bias
 
 
 @jit
@@ -180,7 +182,7 @@ def _conv2d_backward_kernel(
     N, OC, OH, OW = grad_y.shape
     _, IC, KH, KW = weight.shape
     # The products of the forward kernel: its line y += w * x has two answers here. The filter's loops are
-    # outermost, so that the gradient of one weight is one sum (a float64, by its 0.0).
+    # outermost, so that the gradient of one weight is one sum.
     for oc in range(OC):
         for ic in range(IC):
             for ky in range(KH):
@@ -191,8 +193,9 @@ def _conv2d_backward_kernel(
                         for oy in range(OH):
                             for ox in range(OW):
                                 iy, ix = oy * stride + ky, ox * stride + kx
-                                grad_x[n, ic, iy, ix] += w * grad_y[n, oc, oy, ox]
-                                grad_w += x[n, ic, iy, ix] * grad_y[n, oc, oy, ox]
+                                g = np.float64(grad_y[n, oc, oy, ox])
+                                grad_x[n, ic, iy, ix] += w * g
+                                grad_w += x[n, ic, iy, ix] * g
                     grad_weight[oc, ic, ky, kx] = grad_w
 
 

@@ -14,6 +14,7 @@ from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels, window_count
 from minidet.ops._pad import crop_padding, zero_pad
+from minidet.ops._sum import sum_per_channel
 
 
 def depthwise_conv2d_forward(
@@ -77,10 +78,11 @@ def _depthwise_conv2d_kernel(
         for c in range(C):
             for oy in range(OH):
                 for ox in range(OW):
-                    total = bias[c]
+                    total = np.float64(bias[c])
                     for ky in range(KH):
                         for kx in range(KW):
-                            total += weight[c, 0, ky, kx] * x[n, c, oy * stride + ky, ox * stride + kx]
+                            w = np.float64(weight[c, 0, ky, kx])
+                            total += w * x[n, c, oy * stride + ky, ox * stride + kx]
                     y[n, c, oy, ox] = total
 
 
@@ -134,7 +136,7 @@ def depthwise_conv2d_backward(
     check_shape("depthwise_conv2d", "grad_output", grad_output, output_shape, "the shape of the output")
 
     padded = zero_pad(x, padding)  # (N, C, H + 2 padding, W + 2 padding)
-    grad_padded = np.zeros_like(padded)
+    grad_padded = np.zeros(padded.shape, np.float64)  # float32 would lose digits over the many terms
     grad_weight = np.empty(weight.shape, x.dtype)
     _depthwise_conv2d_backward_kernel(
         np.ascontiguousarray(grad_output),
@@ -144,8 +146,8 @@ def depthwise_conv2d_backward(
         grad_padded,
         grad_weight,
     )
-    grad_bias = grad_output.sum(axis=(0, 2, 3))  # (C,)
-    return crop_padding(grad_padded, padding), grad_weight, grad_bias
+    grad_bias = sum_per_channel(grad_output)
+    return crop_padding(grad_padded, padding).astype(x.dtype, order="C"), grad_weight, grad_bias
 
 
 @jit
@@ -159,7 +161,7 @@ def _depthwise_conv2d_backward_kernel(
 ) -> None:
     N, C, OH, OW = grad_y.shape
     _, _, KH, KW = weight.shape
-    # The filter's loops are outermost, so that the gradient of one weight is one sum (a float64, by its 0.0).
+    # The filter's loops are outermost, so that the gradient of one weight is one sum.
     for c in range(C):
         for ky in range(KH):
             for kx in range(KW):
@@ -169,8 +171,9 @@ def _depthwise_conv2d_backward_kernel(
                     for oy in range(OH):
                         for ox in range(OW):
                             iy, ix = oy * stride + ky, ox * stride + kx
-                            grad_x[n, c, iy, ix] += w * grad_y[n, c, oy, ox]
-                            grad_w += x[n, c, iy, ix] * grad_y[n, c, oy, ox]
+                            g = np.float64(grad_y[n, c, oy, ox])
+                            grad_x[n, c, iy, ix] += w * g
+                            grad_w += x[n, c, iy, ix] * g
                 grad_weight[c, 0, ky, kx] = grad_w
 
 

@@ -2,10 +2,13 @@ r"""A fully connected layer: every output is a weighted sum of all inputs."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from minidet._check import check_float, check_ndim, check_shape
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels
+from minidet.ops._sum import sum_per_channel
 
 
 def linear_forward(x: FloatArray, weight: FloatArray, bias: FloatArray | None = None) -> FloatArray:
@@ -30,13 +33,12 @@ def linear_forward(x: FloatArray, weight: FloatArray, bias: FloatArray | None = 
 
     Examples
     --------
-    >>> import numpy as np
     >>> linear_forward(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([0.5, 0.0]))
     array([[11.5, 17. ]])
     """
     check_float("linear", x=x, weight=weight, bias=bias)
     _check_pair(x, weight)
-    y = x @ weight.T  # (N, I) @ (I, O) -> (N, O)
+    y = _matmul(x, weight.T)  # (N, I) @ (I, O) -> (N, O)
     if bias is None:
         return y
     check_channels("linear", "bias", bias, weight.shape[0])
@@ -77,7 +79,6 @@ def linear_backward(
 
     Examples
     --------
-    >>> import numpy as np
     >>> x, weight = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]])
     >>> grad_x, grad_weight, grad_bias = linear_backward(np.array([[1.0, 10.0]]), x, weight)
     >>> grad_x.tolist(), grad_weight.tolist(), grad_bias.tolist()
@@ -86,10 +87,15 @@ def linear_backward(
     check_float("linear", grad_output=grad_output, x=x, weight=weight)
     _check_pair(x, weight)
     check_shape("linear", "grad_output", grad_output, (len(x), len(weight)), "the shape of the output")
-    grad_x = grad_output @ weight  # (N, O) @ (O, I) -> (N, I)
-    grad_weight = grad_output.T @ x  # (O, N) @ (N, I) -> (O, I)
-    grad_bias = grad_output.sum(axis=0)  # (O,)
+    grad_x = _matmul(grad_output, weight)  # (N, O) @ (O, I) -> (N, I)
+    grad_weight = _matmul(grad_output.T, x)  # (O, N) @ (N, I) -> (O, I)
+    grad_bias = sum_per_channel(grad_output)  # (O,)
     return grad_x, grad_weight, grad_bias
+
+
+def _matmul(a: FloatArray, b: FloatArray) -> FloatArray:
+    # In float64, since float32 would lose digits over the many terms of a sum.
+    return np.matmul(a, b, dtype=np.float64).astype(a.dtype)
 
 
 def _check_pair(x: FloatArray, weight: FloatArray) -> None:

@@ -8,6 +8,7 @@ from minidet._check import check_float, check_shape
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.ops._check import check_channels
+from minidet.ops._sum import sum_per_channel
 
 
 def prelu_forward(x: FloatArray, slope: FloatArray) -> FloatArray:
@@ -87,9 +88,7 @@ def prelu_backward(
     a = _per_channel(slope, x)
     grad_x = np.where(x > 0, grad_output, a * grad_output)
     shares = np.where(x > 0, x.dtype.type(0), grad_output * x)
-    every_axis_but_channels = (0, *range(2, x.ndim))
-    grad_slope = shares.sum(axis=every_axis_but_channels)  # (C,)
-    return grad_x, grad_slope
+    return grad_x, sum_per_channel(shares)
 
 
 def _per_channel(slope: FloatArray, x: FloatArray) -> FloatArray:

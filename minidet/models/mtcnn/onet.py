@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidet._typing import FloatArray
-from minidet.models.mtcnn.flatten import flatten_columns_first
+from minidet.models.mtcnn.flatten import flatten_columns_first, unflatten_columns_first
 from minidet.nn import Conv2d, Linear, MaxPool2d, Module, PReLU
 from minidet.ops import softmax_forward
 
@@ -65,6 +65,39 @@ class ONet(Module):
         box_deltas = self.box_head.forward(x)
         landmark_deltas = self.landmark_head.forward(x)
         return logits, box_deltas, landmark_deltas
+
+    def backward(
+        self, grad_logits: FloatArray, grad_box_deltas: FloatArray, grad_landmark_deltas: FloatArray
+    ) -> FloatArray:
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_logits, grad_box_deltas, grad_landmark_deltas : arrays
+            Gradients of the loss with respect to the outputs.
+
+        Returns
+        -------
+        grad_x : (N, 3, 48, 48) array
+        """
+        # x is used by three heads, so their gradients add.
+        grad_x = self.landmark_head.backward(grad_landmark_deltas)
+        grad_x = grad_x + self.box_head.backward(grad_box_deltas)
+        grad_x = grad_x + self.class_head.backward(grad_logits)
+        grad_x = self.prelu5.backward(grad_x)
+        grad_x = self.linear5.backward(grad_x)
+        grad_x = unflatten_columns_first(grad_x, (128, 3, 3))
+        grad_x = self.prelu4.backward(grad_x)
+        grad_x = self.conv4.backward(grad_x)
+        grad_x = self.pool3.backward(grad_x)
+        grad_x = self.prelu3.backward(grad_x)
+        grad_x = self.conv3.backward(grad_x)
+        grad_x = self.pool2.backward(grad_x)
+        grad_x = self.prelu2.backward(grad_x)
+        grad_x = self.conv2.backward(grad_x)
+        grad_x = self.pool1.backward(grad_x)
+        grad_x = self.prelu1.backward(grad_x)
+        return self.conv1.backward(grad_x)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Compute scores (N, 2) that sum to one, box_deltas (N, 4) and landmark_deltas (N, 10)."""

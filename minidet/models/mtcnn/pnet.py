@@ -7,6 +7,7 @@ has looked at the 12x12 pixels whose top left corner is (2 j, 2 i).
 from __future__ import annotations
 
 from minidet._typing import FloatArray
+from minidet.models.mtcnn.landmark_head import back_through_landmark_head
 from minidet.nn import Conv2d, MaxPool2d, Module, PReLU
 from minidet.ops import softmax_forward
 
@@ -62,6 +63,35 @@ class PNet(Module):
         box_deltas = self.box_head.forward(x)
         landmark_deltas = self.landmark_head.forward(x) if self.landmark_head else None
         return logits, box_deltas, landmark_deltas
+
+    def backward(
+        self,
+        grad_logits: FloatArray,
+        grad_box_deltas: FloatArray,
+        grad_landmark_deltas: FloatArray | None = None,
+    ) -> FloatArray:
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_logits, grad_box_deltas, grad_landmark_deltas : arrays
+            Gradients of the loss with respect to the outputs; None for landmarks without the head.
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
+        """
+        # x is used by every head, so their gradients add.
+        grad_x = back_through_landmark_head(self.landmark_head, grad_landmark_deltas)
+        grad_x = grad_x + self.box_head.backward(grad_box_deltas)
+        grad_x = grad_x + self.class_head.backward(grad_logits)
+        grad_x = self.prelu3.backward(grad_x)
+        grad_x = self.conv3.backward(grad_x)
+        grad_x = self.prelu2.backward(grad_x)
+        grad_x = self.conv2.backward(grad_x)
+        grad_x = self.pool1.backward(grad_x)
+        grad_x = self.prelu1.backward(grad_x)
+        return self.conv1.backward(grad_x)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Compute what the cascade needs: scores (N, 2, h, w) that sum to one, box_deltas (N, 4, h, w)."""

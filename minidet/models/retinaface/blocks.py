@@ -39,6 +39,12 @@ class ConvBlock(Layer):
         x = self.norm.forward(x)
         return self.activation.forward(x) if self.activation else x
 
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`, line by line."""
+        grad_x = self.activation.backward(grad_output) if self.activation else grad_output
+        grad_x = self.norm.backward(grad_x)
+        return self.conv.backward(grad_x)
+
 
 class DepthwiseBlock(Layer):
     """Depthwise 3x3 convolution, batch norm, leaky ReLU.
@@ -59,6 +65,12 @@ class DepthwiseBlock(Layer):
         x = self.conv.forward(x)
         x = self.norm.forward(x)
         return self.activation.forward(x)
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`, line by line."""
+        grad_x = self.activation.backward(grad_output)
+        grad_x = self.norm.backward(grad_x)
+        return self.conv.backward(grad_x)
 
 
 # Compat: biubug6/Pytorch_Retinaface, docs/compat.md "Slopes".

@@ -13,7 +13,7 @@ from __future__ import annotations
 from minidet._typing import FloatArray
 from minidet.models.retinaface.blocks import ConvBlock, leaky_slope
 from minidet.nn import Layer, ReLU
-from minidet.ops import concat_forward
+from minidet.ops import concat_backward, concat_forward
 
 
 class Context(Layer):
@@ -42,5 +42,17 @@ class Context(Layer):
         view5 = self.view5.forward(shared)  # (N, channels / 4, H, W)
         middle7 = self.middle7.forward(shared)
         view7 = self.view7.forward(middle7)  # (N, channels / 4, H, W)
-        x = concat_forward([view3, view5, view7], axis=1)  # (N, channels, H, W)
-        return self.activation.forward(x)
+        views = concat_forward([view3, view5, view7], axis=1)  # (N, channels, H, W)
+        self.keep_for_backward([view.shape[1] for view in (view3, view5, view7)])
+        return self.activation.forward(views)
+
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`, line by line."""
+        channels = self.kept()
+        grad_views = self.activation.backward(grad_output)  # (N, channels, H, W)
+        grad_view3, grad_view5, grad_view7 = concat_backward(grad_views, channels, axis=1)
+        grad_middle7 = self.view7.backward(grad_view7)
+        # shared is used twice, so the gradients add.
+        grad_shared = self.middle7.backward(grad_middle7) + self.view5.backward(grad_view5)
+        # x is used twice, so the gradients add.
+        return self.shared.backward(grad_shared) + self.view3.backward(grad_view3)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from minidet._typing import FloatArray
 from minidet.models.retinaface.blocks import ConvBlock, leaky_slope
 from minidet.nn import Module
-from minidet.ops import upsample_nearest2d_forward
+from minidet.ops import upsample_nearest2d_backward, upsample_nearest2d_forward
 
 
 class FPN(Module):
@@ -45,7 +45,27 @@ class FPN(Module):
         p4 = self.merge4.forward(sum4)
         sum3 = self.lateral3.forward(c3) + upsample_nearest2d_forward(p4, _plane(c3))
         p3 = self.merge3.forward(sum3)
+        self.keep_for_backward((p4.shape, p5.shape))
         return p3, p4, p5
+
+    def backward(
+        self, grad_p3: FloatArray, grad_p4: FloatArray, grad_p5: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Go back through :meth:`forward`, line by line, to the gradients of C3, C4, C5.
+
+        A sum hands its gradient on to both of its terms.
+        """
+        p4_shape, p5_shape = self.kept()
+        grad_sum3 = self.merge3.backward(grad_p3)
+        # p4 is used twice, as an output and for the finer level, so the gradients add.
+        grad_p4 = grad_p4 + upsample_nearest2d_backward(grad_sum3, p4_shape)
+        grad_c3 = self.lateral3.backward(grad_sum3)
+        grad_sum4 = self.merge4.backward(grad_p4)
+        # p5 is used twice as well.
+        grad_p5 = grad_p5 + upsample_nearest2d_backward(grad_sum4, p5_shape)
+        grad_c4 = self.lateral4.backward(grad_sum4)
+        grad_c5 = self.lateral5.backward(grad_p5)
+        return grad_c3, grad_c4, grad_c5
 
 
 def _plane(x: FloatArray) -> tuple[int, int]:

@@ -25,6 +25,11 @@ class DepthwiseSeparable(Layer):
         x = self.depthwise.forward(x)
         return self.pointwise.forward(x)
 
+    def backward(self, grad_output: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`, line by line."""
+        grad_x = self.pointwise.backward(grad_output)
+        return self.depthwise.backward(grad_x)
+
 
 class MobileNetV1(Module):
     """The backbone, cut into three stages; each ends where the feature pyramid taps it.
@@ -65,3 +70,11 @@ class MobileNetV1(Module):
         c4 = self.stage2.forward(c3)  # (N, 128, ceil(H / 16), ceil(W / 16))
         c5 = self.stage3.forward(c4)  # (N, 256, ceil(H / 32), ceil(W / 32))
         return c3, c4, c5
+
+    def backward(self, grad_c3: FloatArray, grad_c4: FloatArray, grad_c5: FloatArray) -> FloatArray:
+        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        # c4 is used twice, by stage 3 and by whoever takes the output, so the gradients add.
+        grad_c4 = grad_c4 + self.stage3.backward(grad_c5)
+        # c3 is used twice as well.
+        grad_c3 = grad_c3 + self.stage2.backward(grad_c4)
+        return self.stage1.backward(grad_c3)

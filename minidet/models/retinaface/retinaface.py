@@ -8,7 +8,7 @@ from minidet.models.retinaface.fpn import FPN
 from minidet.models.retinaface.heads import Heads
 from minidet.models.retinaface.mobilenet_v1 import MobileNetV1
 from minidet.nn import Module
-from minidet.ops import concat_forward, softmax_forward
+from minidet.ops import concat_backward, concat_forward, softmax_forward
 
 
 class RetinaFaceNet(Module):
@@ -52,7 +52,40 @@ class RetinaFaceNet(Module):
         box_deltas = concat_forward([box_deltas3, box_deltas4, box_deltas5], axis=1)  # (N, A, 4)
         logits = concat_forward([logits3, logits4, logits5], axis=1)  # (N, A, 2)
         landmark_deltas = concat_forward([landmark_deltas3, landmark_deltas4, landmark_deltas5], axis=1)
+        self.keep_for_backward([level.shape[1] for level in (logits3, logits4, logits5)])
         return box_deltas, logits, landmark_deltas
+
+    def backward(
+        self, grad_box_deltas: FloatArray, grad_logits: FloatArray, grad_landmark_deltas: FloatArray
+    ) -> FloatArray:
+        """Go back through :meth:`forward` and :meth:`features`, line by line.
+
+        Parameters
+        ----------
+        grad_box_deltas, grad_logits, grad_landmark_deltas : (N, A, 4 | 2 | 10) arrays
+            Gradients of the loss with respect to the outputs.
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
+        """
+        anchors = self.kept()  # A3, A4, A5
+        grad_landmark_deltas3, grad_landmark_deltas4, grad_landmark_deltas5 = concat_backward(
+            grad_landmark_deltas, anchors, axis=1
+        )
+        grad_logits3, grad_logits4, grad_logits5 = concat_backward(grad_logits, anchors, axis=1)
+        grad_box_deltas3, grad_box_deltas4, grad_box_deltas5 = concat_backward(
+            grad_box_deltas, anchors, axis=1
+        )
+        grad_context5 = self.heads5.backward(grad_box_deltas5, grad_logits5, grad_landmark_deltas5)
+        grad_context4 = self.heads4.backward(grad_box_deltas4, grad_logits4, grad_landmark_deltas4)
+        grad_context3 = self.heads3.backward(grad_box_deltas3, grad_logits3, grad_landmark_deltas3)
+
+        grad_p5 = self.context5.backward(grad_context5)
+        grad_p4 = self.context4.backward(grad_context4)
+        grad_p3 = self.context3.backward(grad_context3)
+        grad_c3, grad_c4, grad_c5 = self.fpn.backward(grad_p3, grad_p4, grad_p5)
+        return self.backbone.backward(grad_c3, grad_c4, grad_c5)
 
     def features(self, x: FloatArray) -> dict[str, FloatArray]:
         """Compute the maps on the way, by name: c3..c5 (backbone), p3..p5 (pyramid), context3..context5."""
