@@ -39,9 +39,14 @@ def check_shape(function: str, name: str, array: NDArray[Any], shape: tuple[int,
         raise InputError(f"{function}: `{name}` has shape {array.shape}; expected {shape}, {why}")
 
 
-def check_finite(function: str, name: str, array: NDArray[Any], row: str = "row") -> None:
-    """Require numbers, not NaN or infinity, and name the first ``row`` (along axis 0) that has one."""
+def check_finite(function: str, name: str, array: NDArray[Any], *axes: str) -> None:
+    """Require numbers, not NaN or infinity, and show the first place that has one.
+
+    ``axes`` are the names of the leading axes by which the place is told, "row" if there are none.
+    """
     finite = np.isfinite(array)
     if not finite.all():
-        at = int(np.argwhere(~finite)[0][0])
-        raise InputError(f"{function}: `{name}` is not finite in {row} {at}: {array[at]}")
+        axes = axes or ("row",)
+        index = tuple(int(i) for i in np.argwhere(~finite)[0][: len(axes)])
+        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True))
+        raise InputError(f"{function}: `{name}` is not finite in {place}: {array[index]}")

@@ -4,9 +4,20 @@ from minidet.boxes.anchors import generate_anchors
 from minidet.boxes.coding import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 from minidet.boxes.format import centre_to_corners, corners_to_centre, xywh_to_xyxy, xyxy_to_xywh
 from minidet.boxes.iou import iou
+from minidet.boxes.matching import (
+    PAPER_THRESHOLDS,
+    REFERENCE_THRESHOLDS,
+    Match,
+    MatchThresholds,
+    match_anchors,
+)
 from minidet.boxes.nms import nms
 
 __all__ = [
+    "PAPER_THRESHOLDS",
+    "REFERENCE_THRESHOLDS",
+    "Match",
+    "MatchThresholds",
     "centre_to_corners",
     "corners_to_centre",
     "decode_boxes",
@@ -15,6 +26,7 @@ __all__ = [
     "encode_landmarks",
     "generate_anchors",
     "iou",
+    "match_anchors",
     "nms",
     "xywh_to_xyxy",
     "xyxy_to_xywh",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidet._typing import FloatArray
-from minidet.boxes._check import check_rows
+from minidet.boxes._check import check_area, check_rows
 from minidet.boxes.format import centre_to_corners, corners_to_centre
 from minidet.errors import InputError
 
@@ -69,6 +69,7 @@ def encode_boxes(
     boxes : (A, 4) array, x1 y1 x2 y2, pixels
         The face wanted of each anchor; width and height above zero.
     anchors : (A, 4) array, x1 y1 x2 y2, pixels
+        Width and height above zero.
     variances : (float, float)
 
     Returns
@@ -78,7 +79,8 @@ def encode_boxes(
     Raises
     ------
     InputError
-        If shapes are not (A, 4) or disagree, or a box has no area (its logarithm is infinite).
+        If shapes are not (A, 4) or disagree, or a box or an anchor is not finite or has no area: the
+        logarithm of a side of 0 is infinite, and so is a shift counted in such sides.
 
     Examples
     --------
@@ -86,11 +88,9 @@ def encode_boxes(
     array([[5.    , 0.    , 0.    , 3.4657]])
     """
     _check("encode_boxes", "boxes", boxes, 4, anchors)
+    check_area("encode_boxes", "box", boxes, "encoding")
+    check_area("encode_boxes", "anchor", anchors, "encoding")
     box, anchor = corners_to_centre(boxes), corners_to_centre(anchors)  # (A, 4) cx cy w h
-    flat = ~(box[:, 2:] > 0).all(axis=1)
-    if flat.any():
-        row = int(np.argmax(flat))
-        raise InputError(f"encode_boxes: box {row} has no area: {boxes[row]}; drop it before encoding")
     shift = (box[:, :2] - anchor[:, :2]) / (variances[0] * anchor[:, 2:])
     log_factor = np.log(box[:, 2:] / anchor[:, 2:]) / variances[1]
     return np.concatenate([shift, log_factor], axis=1)
@@ -143,6 +143,7 @@ def encode_landmarks(
     ----------
     landmarks : (A, 5, 2) array, pixels
     anchors : (A, 4) array, x1 y1 x2 y2, pixels
+        Width and height above zero.
     variances : (float, float)
         Only the first is used.
 
@@ -153,7 +154,7 @@ def encode_landmarks(
     Raises
     ------
     InputError
-        If shapes are not (A, 5, 2) and (A, 4).
+        If shapes are not (A, 5, 2) and (A, 4), a point is not finite, or an anchor is not or has no area.
 
     Examples
     --------
@@ -164,6 +165,14 @@ def encode_landmarks(
     if landmarks.ndim != 3 or landmarks.shape[1:] != (5, 2):
         raise InputError(f"encode_landmarks: `landmarks` has shape {landmarks.shape}; expected (A, 5, 2)")
     _check("encode_landmarks", "landmarks", landmarks.reshape(-1, 10), 10, anchors)
+    unknown = ~np.isfinite(landmarks).all(axis=2)  # (A, 5)
+    if unknown.any():
+        row, point = (int(index) for index in np.argwhere(unknown)[0])
+        raise InputError(
+            f"encode_landmarks: point {point} of row {row} is not finite: {landmarks[row, point]}; "
+            "leave out faces whose points are not known"
+        )
+    check_area("encode_landmarks", "anchor", anchors, "encoding")
     anchor = corners_to_centre(anchors)[:, None]  # (A, 1, 4) cx cy w h
     shifts = (landmarks - anchor[..., :2]) / (variances[0] * anchor[..., 2:])
     return shifts.reshape(-1, 10)

@@ -2,6 +2,14 @@
 
 from minidet.nn.activation import LeakyReLU, PReLU, ReLU
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
+from minidet.nn.init import (
+    caffe_xavier,
+    initialise,
+    kaiming_normal,
+    kaiming_uniform,
+    xavier_normal,
+    xavier_uniform,
+)
 from minidet.nn.linear import Linear
 from minidet.nn.module import Layer, Module
 from minidet.nn.norm import BatchNorm2d, freeze_batch_norms
@@ -23,5 +31,11 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Sequential",
+    "caffe_xavier",
     "freeze_batch_norms",
+    "initialise",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "xavier_normal",
+    "xavier_uniform",
 ]

@@ -34,7 +34,8 @@ class Parameter:
             raise InputError(
                 f"Parameter: gradient of shape {grad.shape} for values of shape {self.data.shape}"
             )
-        self.grad = grad if self.grad is None else self.grad + grad
+        # A copy the first time: what is done to one of the two arrays later must not reach the other.
+        self.grad = grad.copy() if self.grad is None else self.grad + grad
 
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"

@@ -65,7 +65,7 @@ def concat_backward(grad_output: FloatArray, sizes: Sequence[int], *, axis: int 
     Raises
     ------
     InputError
-        If there is no such axis, or the sizes do not add up to its length.
+        If there is no such axis, or the sizes, at least one, do not add up to its length.
 
     Examples
     --------
@@ -75,7 +75,9 @@ def concat_backward(grad_output: FloatArray, sizes: Sequence[int], *, axis: int 
     check_float("concat", grad_output=grad_output)
     if not -grad_output.ndim <= axis < grad_output.ndim:
         raise InputError(f"concat: `grad_output` of shape {grad_output.shape} has no axis {axis}")
-    if min(sizes, default=0) < 0 or sum(sizes) != grad_output.shape[axis]:
+    if len(sizes) == 0:
+        raise InputError("concat: `sizes` is empty; expected at least one")
+    if min(sizes) < 0 or sum(sizes) != grad_output.shape[axis]:
         raise InputError(
             f"concat: sizes={list(sizes)}; expected to add up to {grad_output.shape[axis]}, "
             f"the length of `grad_output` along axis {axis}"

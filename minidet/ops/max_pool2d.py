@@ -146,7 +146,7 @@ def max_pool2d_backward(
     Raises
     ------
     InputError
-        If shapes disagree, or ``argmax`` points outside of (H, W).
+        If types or shapes disagree, or ``argmax`` points outside of (H, W).
 
     Examples
     --------
@@ -163,8 +163,10 @@ def max_pool2d_backward(
     check_float("max_pool2d", grad_output=grad_output)
     check_ndim("max_pool2d", "grad_output", grad_output, 4, "N, C, OH, OW")
     check_shape("max_pool2d", "argmax", argmax, grad_output.shape, "the shape of `grad_output`")
-    if len(input_shape) != 4 or tuple(input_shape[:2]) != grad_output.shape[:2]:
-        N, C = grad_output.shape[:2]
+    if not np.issubdtype(argmax.dtype, np.integer):
+        raise InputError(f"max_pool2d: `argmax` is {argmax.dtype}; expected whole numbers")
+    N, C = grad_output.shape[:2]
+    if len(input_shape) != 4 or tuple(input_shape[:2]) != (N, C) or min(input_shape[2:]) < 1:
         raise InputError(f"max_pool2d: input_shape={tuple(input_shape)}; expected ({N}, {C}, H, W)")
     pixels = input_shape[2] * input_shape[3]
     outside = (argmax < 0) | (argmax >= pixels)

@@ -6,6 +6,7 @@ import numpy as np
 
 from minidet._check import check_float, check_shape
 from minidet._typing import FloatArray
+from minidet.errors import InputError
 
 
 def softmax_forward(x: FloatArray, *, axis: int = -1) -> FloatArray:
@@ -73,7 +74,7 @@ def softmax_backward(grad_output: FloatArray, y: FloatArray, *, axis: int = -1) 
     Raises
     ------
     InputError
-        If types or shapes disagree.
+        If types or shapes disagree, or there is no such axis.
 
     Examples
     --------
@@ -82,4 +83,6 @@ def softmax_backward(grad_output: FloatArray, y: FloatArray, *, axis: int = -1) 
     """
     check_float("softmax", grad_output=grad_output, y=y)
     check_shape("softmax", "grad_output", grad_output, y.shape, "the shape of `y`")
+    if not -y.ndim <= axis < y.ndim:
+        raise InputError(f"softmax: `y` of shape {y.shape} has no axis {axis}")
     return y * (grad_output - (grad_output * y).sum(axis=axis, keepdims=True))

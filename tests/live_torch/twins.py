@@ -231,6 +231,13 @@ def twin(network, state, dtype):
     return module
 
 
+def freeze_batch_norms(module):
+    """Let the batch norms of a twin in training use their running statistics, and leave them alone."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()
+
+
 def run(function, x):
     """Call on an array, and return its outputs as arrays by name."""
     with torch.no_grad():

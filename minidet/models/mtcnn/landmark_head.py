@@ -1,4 +1,4 @@
-"""The way back through a landmark head that P-Net and R-Net may or may not have."""
+"""The way back through a landmark head, which O-Net has and P-Net and R-Net may or may not have."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minidet._typing import FloatArray
 from minidet.models.mtcnn.flatten import flatten_columns_first, unflatten_columns_first
+from minidet.models.mtcnn.landmark_head import back_through_landmark_head
 from minidet.nn import Conv2d, Linear, MaxPool2d, Module, PReLU
 from minidet.ops import softmax_forward
 
@@ -81,7 +82,7 @@ class ONet(Module):
         grad_x : (N, 3, 48, 48) array
         """
         # x is used by three heads, so their gradients add.
-        grad_x = self.landmark_head.backward(grad_landmark_deltas)
+        grad_x = back_through_landmark_head(self.landmark_head, grad_landmark_deltas)
         grad_x = grad_x + self.box_head.backward(grad_box_deltas)
         grad_x = grad_x + self.class_head.backward(grad_logits)
         grad_x = self.prelu5.backward(grad_x)

@@ -1,1 +1,36 @@
-"""What each network minimises."""
+"""What each network minimises: the losses of its tasks, on the samples that count, in one number."""
+
+from minidet.training.objectives.mtcnn import (
+    ALPHA_ONET,
+    ALPHA_PNET,
+    ALPHA_RNET,
+    Alpha,
+    MTCNNTargets,
+    SampleType,
+    mtcnn_objective,
+)
+from minidet.training.objectives.objective import Objective
+from minidet.training.objectives.retinaface import (
+    PAPER,
+    REFERENCE,
+    RetinaFaceSettings,
+    retinaface_objective,
+)
+from minidet.training.objectives.retinaface_targets import RetinaFaceTargets, retinaface_targets
+
+__all__ = [
+    "ALPHA_ONET",
+    "ALPHA_PNET",
+    "ALPHA_RNET",
+    "PAPER",
+    "REFERENCE",
+    "Alpha",
+    "MTCNNTargets",
+    "Objective",
+    "RetinaFaceSettings",
+    "RetinaFaceTargets",
+    "SampleType",
+    "mtcnn_objective",
+    "retinaface_objective",
+    "retinaface_targets",
+]
