@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from tests.live_torch.twins import freeze_batch_norms, twin
 from tests.oracles.gradient_cases import Step
+from tests.oracles.trajectory_cases import OPTIMIZERS, STEPS, Way
 
 # ---- MTCNN -----------------------------------------------------------------------------------------
 
@@ -115,6 +116,24 @@ def torch_step(case, dtype):
     return Step(value.item(), kept.numpy(), tensors)
 
 
+def torch_follow(trajectory, dtype):
+    """Train the twin, as minidet's ``follow``."""
+    case = trajectory.case
+    module, batch = torch_module(case, dtype), case.batch(dtype)
+    kind, options = OPTIMIZERS[trajectory.optimizer]
+    optimizer = getattr(torch.optim, kind)(module.parameters(), **options)
+    losses, masks = [], []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        value, kept = torch_objective(case, module, torch.tensor(batch.x), batch.targets)
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+        masks.append(kept.numpy())
+    parameters = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
+    return Way(np.array(losses), np.stack(masks), {**parameters, **torch_running_statistics(module)})
+
+
 def torch_running_statistics(module):
     """What the batch norms remember, by name."""
     return {name: buffer.numpy().copy() for name, buffer in module.named_buffers() if "running" in name}
@@ -130,7 +149,7 @@ class Kinks(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function.__name__ in ("prelu", "leaky_relu", "relu"):
             self.found.append((args[0] > 0).numpy())
-        if function.__name__ in ("max_pool2d", "boolean_dispatch", "_max_pool2d"):
+        if function.__name__ == "max_pool2d":
             options = {**(kwargs or {}), "return_indices": True}
             self.found.append(functional.max_pool2d_with_indices(*args, **options)[1].numpy())
         return function(*args, **(kwargs or {}))

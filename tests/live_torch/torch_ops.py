@@ -9,13 +9,27 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from tests.oracles.cases import Arrays, each_array
+from tests.oracles.cases import Arrays, each_array, with_gradient
 
 
 def torch_call(op: str, arrays: Arrays, options: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """Run PyTorch's operation in the type of ``arrays`` and return its outputs by name."""
     tensors = each_array(torch.tensor, arrays)  # copies
     return {output: np.asarray(tensor) for output, tensor in OPS[op](**tensors, **options).items()}
+
+
+def torch_backward(
+    op: str, arrays: Arrays, options: dict[str, Any], grad_output: NDArray[Any]
+) -> dict[str, NDArray[Any]]:
+    """Let PyTorch differentiate its operation, and return the gradient of every array by its name."""
+    leaves = {
+        name: torch.tensor(array, requires_grad=True) for name, array in with_gradient(op, arrays).items()
+    }
+    others = {name: torch.tensor(array) for name, array in arrays.items() if name.startswith("running_")}
+    inputs = {"xs": list(leaves.values())} if op == "concat" else leaves
+    y = OPS[op](**inputs, **others, **options)["y"]
+    gradients = torch.autograd.grad(y, list(leaves.values()), torch.tensor(grad_output))
+    return {name: gradient.numpy() for name, gradient in zip(leaves, gradients, strict=True)}
 
 
 def _depthwise_conv2d(x, weight, bias=None, **options):

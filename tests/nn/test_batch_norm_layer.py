@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from minidet.nn import BatchNorm2d, Buffer, Sequential
+from minidet.errors import InputError
+from minidet.models.retinaface import RetinaFaceNet
+from minidet.nn import BatchNorm2d, Buffer, ReLU, Sequential, freeze_batch_norms
 from minidet.ops import batch_norm2d_forward
+from tests.check import FLOATS, OP_TOLERANCE, assert_close
 from tests.oracles.cases import Numbers
 
 SHAPE = (2, 3, 4, 5)
@@ -93,3 +96,122 @@ def test_inside_a_sequential_the_mode_decides_as_well():
     assert (chain.state_dict()["0.0.running_mean"] == 0).all()
     chain.train().forward(x)
     assert (chain.state_dict()["0.0.running_mean"] != 0).all()
+
+
+# ---- Frozen ----------------------------------------------------------------------------------------
+
+
+def frozen_layer(dtype="float64"):
+    """Return a frozen layer in training, with weights and running statistics that are all different."""
+    layer = BatchNorm2d(3, eps=0.25).train()
+    numbers = Numbers("frozen")
+    layer.load_state_dict(
+        {
+            name: numbers.positive(3) if name == "running_var" else numbers.real(3)
+            for name in layer.state_dict()
+        }
+    )
+    freeze_batch_norms(layer)
+    return layer.astype(dtype)
+
+
+def batch_norms_of(module):
+    if isinstance(module, BatchNorm2d):
+        yield module
+    for _, part in module.parts():
+        yield from batch_norms_of(part)
+
+
+def test_a_new_layer_is_not_frozen():
+    assert BatchNorm2d(3).frozen is False
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_frozen_training_is_inference(dtype):
+    layer, x = frozen_layer(dtype), Numbers(0).real(*SHAPE).astype(dtype)
+    assert layer.training
+    y = layer.forward(x)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, layer.eval().forward(x))
+
+
+def test_frozen_training_leaves_the_running_statistics_alone():
+    layer = frozen_layer()
+    before = layer.state_dict()
+    layer.running_mean = Untouchable(layer.running_mean.data)
+    layer.running_var = Untouchable(layer.running_var.data)
+    for step in range(2):
+        layer.backward(layer.forward(Numbers(step).real(*SHAPE)))
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_frozen_gradients_by_the_formula(dtype):
+    # The statistics are constants, so per channel y = scale * x + shift.
+    layer = frozen_layer(dtype)
+    x, grad_y = (Numbers(seed).real(*SHAPE).astype(dtype) for seed in range(2))
+    layer.forward(x)
+    grad_x = layer.backward(grad_y)
+    mean, var = (
+        array.data[:, None, None].astype("float64") for array in (layer.running_mean, layer.running_var)
+    )
+    weight = layer.weight.data[:, None, None].astype("float64")
+    x_hat = (x - mean) / np.sqrt(var + 0.25)
+    assert_close(grad_x, (grad_y * weight / np.sqrt(var + 0.25)).astype(dtype), OP_TOLERANCE[dtype])
+    wanted = (grad_y * x_hat).sum(axis=(0, 2, 3)).astype(dtype)
+    assert_close(layer.weight.grad, wanted, OP_TOLERANCE[dtype])
+    wanted = grad_y.sum(axis=(0, 2, 3), dtype="float64").astype(dtype)
+    assert_close(layer.bias.grad, wanted, OP_TOLERANCE[dtype])
+
+
+def test_frozen_a_value_knows_nothing_of_the_others():
+    # In training every input moves every output of its channel; frozen, only its own.
+    x, grad_y = Numbers(0).real(*SHAPE), np.zeros(SHAPE)
+    grad_y[1, 2, 3, 4] = 1
+    layer = frozen_layer()
+    layer.forward(x)
+    assert np.count_nonzero(layer.backward(grad_y)) == 1
+    layer.frozen = False
+    layer.forward(x)
+    assert np.count_nonzero(layer.backward(grad_y)) == 2 * 4 * 5
+
+
+def test_frozen_training_needs_no_batch():
+    layer = frozen_layer()
+    assert layer.forward(np.ones((1, 3, 1, 1))).shape == (1, 3, 1, 1)
+    assert layer.backward(np.ones((1, 3, 1, 1))).shape == (1, 3, 1, 1)
+    layer.frozen = False
+    with pytest.raises(InputError, match="has one value per channel; training needs two"):
+        layer.forward(np.ones((1, 3, 1, 1)))
+
+
+def test_freezing_reaches_every_part():
+    network = RetinaFaceNet()
+    chain = Sequential(BatchNorm2d(3), Sequential(ReLU(), Sequential(BatchNorm2d(3))))
+    for module, count in [(network, 47), (chain, 2)]:
+        norms = list(batch_norms_of(module))
+        assert len(norms) == count
+        freeze_batch_norms(module)
+        assert all(norm.frozen for norm in norms)
+
+
+def test_freezing_a_part_leaves_the_others():
+    chain = Sequential(BatchNorm2d(3), Sequential(BatchNorm2d(3)))
+    freeze_batch_norms(chain.layers[1])
+    assert [norm.frozen for norm in batch_norms_of(chain)] == [False, True]
+
+
+@pytest.mark.parametrize("switch", [BatchNorm2d.train, BatchNorm2d.eval])
+def test_switching_modes_does_not_thaw(switch):
+    layer = frozen_layer()
+    switch(layer)
+    assert layer.frozen
+
+
+def test_weight_and_bias_still_learn():
+    layer = frozen_layer()
+    layer.backward(layer.forward(Numbers(0).real(*SHAPE)))
+    assert layer.weight.grad.all()
+    assert layer.bias.grad.all()
+    assert list(layer.parameters()) == ["weight", "bias"]

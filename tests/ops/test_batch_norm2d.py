@@ -1,10 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 
 from minidet.errors import InputError
-from minidet.ops import batch_norm2d_forward
+from minidet.ops import batch_norm2d_backward, batch_norm2d_forward
 from tests.check import FLOATS, OP_TOLERANCE, assert_close
-from tests.oracles.cases import CASES, Numbers, expected
+from tests.oracles.cases import CASES, NOT_COMPARABLE, Numbers, expected, upstream
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -92,3 +94,100 @@ def test_refuses(change, message):
     fitting = {"x": np.zeros((2, 3, 4, 5)), **four(3)}
     with pytest.raises(InputError, match=f"^batch_norm2d: {message}"):
         batch_norm2d_forward(**{**fitting, **change}, training=True)
+
+
+# ---- Backward (also in test_every_backward.py) -----------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES["batch_norm2d"] if case.name in NOT_COMPARABLE], ids=str
+)
+def test_gradients_for_two_values(case, dtype):
+    # Of x = m + d and m - d remain y = weight * u + bias and -weight * u + bias, u = d / sqrt(d^2 + eps). So
+    # their gradients g and h become weight * (g - h) / 2 * du/dd and its negative, du/dd = eps / (d^2 +
+    # eps)^1.5, which is nearly zero. The general formula gets there by subtracting: what is left of its
+    # terms is compared with their size.
+    arrays = case.inputs(dtype)
+    x = arrays["x"].astype(np.float64)
+    y, cache = batch_norm2d_forward(**arrays, **case.options)
+    grad_output = upstream(case, y)
+    grad_x, grad_weight, grad_bias = batch_norm2d_backward(grad_output, cache)
+
+    # In (two values, channels).
+    x, g = (array.transpose(1, 0, 2, 3).reshape(x.shape[1], 2).T for array in (x, grad_output))
+    g = g.astype(np.float64)
+    d, slope = (x[0] - x[1]) / 2, arrays["weight"].astype(np.float64)
+    u = d / np.sqrt(d**2 + 1e-5)
+    along_d = slope * (g[0] - g[1]) / 2 * 1e-5 / (d**2 + 1e-5) ** 1.5
+    found = grad_x.transpose(1, 0, 2, 3).reshape(-1, 2).T
+    terms = np.abs(slope / np.sqrt(d**2 + 1e-5)) * np.abs(g).max(axis=0)
+    assert (np.abs(found - [along_d, -along_d]) <= OP_TOLERANCE[dtype] * terms).all()
+    assert_close(grad_weight, ((g[0] - g[1]) * u).astype(dtype), OP_TOLERANCE[dtype])
+    assert_close(grad_bias, (g[0] + g[1]).astype(dtype), OP_TOLERANCE[dtype])
+    assert grad_x.dtype == dtype
+
+
+def backward_of(training, grad_output=None, **change):
+    """Gradients for one batch, in which every channel has its own mean and spread."""
+    x = np.array([1.0, 3.0]).reshape(1, 2, 1, 1) * Numbers("spread").real(3, 2, 4, 5) + 5
+    arrays = {"x": x, **four(2), "weight": np.array([1.5, -0.5]), **change}
+    y, cache = batch_norm2d_forward(**arrays, training=training, eps=0.0)
+    if grad_output is None:
+        grad_output = Numbers("upstream").real(*y.shape)
+    return cache, batch_norm2d_backward(grad_output, cache)
+
+
+def test_in_training_neither_a_shift_nor_a_scale_of_a_channel_matters():
+    # So along both of these directions the gradient of x is zero.
+    cache, (grad_x, _, _) = backward_of(training=True)
+    largest = np.abs(grad_x).max()
+    assert (np.abs(grad_x.sum(axis=(0, 2, 3))) <= 1e-13 * largest).all()
+    assert (np.abs((grad_x * cache.x_hat).sum(axis=(0, 2, 3))) <= 1e-13 * largest).all()
+
+
+def test_in_training_the_running_statistics_do_not_matter():
+    _, usual = backward_of(training=True)
+    _, other = backward_of(training=True, running_mean=np.full(2, 7.0), running_var=np.full(2, 9.0))
+    for gradient, same in zip(usual, other, strict=True):
+        np.testing.assert_array_equal(gradient, same)
+
+
+def test_in_inference_the_gradient_is_scaled_and_nothing_else():
+    grad_output = Numbers(0).real(3, 2, 4, 5)
+    running_var = np.array([4.0, 0.25])
+    _, (grad_x, _, _) = backward_of(training=False, grad_output=grad_output, running_var=running_var)
+    np.testing.assert_array_equal(grad_x, np.array([0.75, -1.0]).reshape(1, 2, 1, 1) * grad_output)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_bias_does_not_matter_to_any_gradient(training):
+    _, usual = backward_of(training)
+    _, other = backward_of(training, bias=np.array([-3.0, 8.0]))
+    for gradient, same in zip(usual, other, strict=True):
+        np.testing.assert_array_equal(gradient, same)
+
+
+@pytest.mark.parametrize(
+    ("grad_output", "message"),
+    [
+        (np.zeros((2, 3, 4, 5), np.int64), r"`grad_output` is int64; expected float32 or float64$"),
+        (
+            np.zeros((2, 3, 4, 5), np.float32),
+            r"`x_hat` is float64, `grad_output` is float32; cast one with \.astype\(\)$",
+        ),
+        *[
+            (
+                np.zeros(shape),
+                rf"`grad_output` has shape {re.escape(str(shape))}; "
+                r"expected \(2, 3, 4, 5\), the shape of the output$",
+            )
+            for shape in [(2, 3), (3, 4, 5), (2, 3, 5, 4), (1, 3, 4, 5), (2, 1, 4, 5), (2, 3, 1, 1)]
+        ],
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_backward_refuses(training, grad_output, message):
+    _, cache = batch_norm2d_forward(np.zeros((2, 3, 4, 5)), **four(3), training=training)
+    with pytest.raises(InputError, match=f"^batch_norm2d: {message}"):
+        batch_norm2d_backward(grad_output, cache)

@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 from minidet.errors import InputError
-from minidet.ops import concat_forward
+from minidet.ops import concat_backward, concat_forward
 from tests.check import FLOATS, assert_close
 from tests.oracles.cases import CASES, expected
 
@@ -61,3 +63,55 @@ def test_a_single_tensor_is_copied_too():
 def test_refuses(xs, axis, message):
     with pytest.raises(InputError, match=f"^concat: {message}"):
         concat_forward(xs, axis=axis)
+
+
+# ---- Backward (also in test_every_backward.py) -----------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES["concat"], ids=str)
+def test_backward_undoes_forward(case):
+    xs, axis = case.arrays["xs"], case.options.get("axis", 1)
+    parts = concat_backward(concat_forward(xs, **case.options), [x.shape[axis] for x in xs], **case.options)
+    assert isinstance(parts, list)
+    for part, x in zip(parts, xs, strict=True):
+        np.testing.assert_array_equal(part, x)
+
+
+@pytest.mark.parametrize("sizes", [(2, 0, 1), np.array([2, 0, 1])])
+def test_sizes_may_be_zero_and_any_sequence(sizes):
+    parts = concat_backward(np.array([[1.0, 2.0, 3.0]]), sizes)
+    assert [part.tolist() for part in parts] == [[[1.0, 2.0]], [[]], [[3.0]]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"grad_output": np.zeros((2, 3), np.int64)},
+            r"`grad_output` is int64; expected float32 or float64$",
+        ),
+        ({"axis": 2}, r"`grad_output` of shape \(2, 3\) has no axis 2$"),
+        ({"axis": -3}, r"`grad_output` of shape \(2, 3\) has no axis -3$"),
+        ({"sizes": []}, r"`sizes` is empty; expected at least one$"),
+        *[
+            (
+                {"sizes": sizes},
+                rf"sizes={re.escape(str(sizes))}; expected to add up to 3, "
+                r"the length of `grad_output` along axis 1$",
+            )
+            for sizes in [[1, 1], [2, 2], [4, -1]]
+        ],
+        (
+            {"axis": 0},
+            r"sizes=\[1, 2\]; expected to add up to 2, the length of `grad_output` along axis 0$",
+        ),
+        (
+            {"axis": -2},
+            r"sizes=\[1, 2\]; expected to add up to 2, the length of `grad_output` along axis -2$",
+        ),
+    ],
+)
+def test_backward_refuses(change, message):
+    fitting = {"grad_output": np.zeros((2, 3)), "sizes": [1, 2]}
+    with pytest.raises(InputError, match=f"^concat: {message}"):
+        concat_backward(**{**fitting, **change})

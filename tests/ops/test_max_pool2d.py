@@ -1,10 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 
 from minidet.errors import InputError
-from minidet.ops import max_pool2d_forward
+from minidet.ops import max_pool2d_backward, max_pool2d_forward
 from tests.check import FLOATS, assert_close
-from tests.oracles.cases import CASES, expected, smallest_side
+from tests.oracles.cases import CASES, expected, smallest_side, upstream
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -57,3 +59,70 @@ def test_refuses(change, message):
     fitting = {"x": np.zeros((1, 1, 5, 6)), "kernel_size": 3, "stride": 2}
     with pytest.raises(InputError, match=f"^max_pool2d: {message}"):
         max_pool2d_forward(**{**fitting, **change})
+
+
+# ---- Backward (also in test_every_backward.py) -----------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES["max_pool2d"], ids=str)
+def test_the_gradient_goes_to_winners_only_and_none_is_lost(case):
+    x = case.inputs("float64")["x"]
+    y, argmax = max_pool2d_forward(x, **case.options)
+    grad_output = upstream(case, y)
+    grad_x = max_pool2d_backward(grad_output, argmax, x.shape)
+    for n, c in np.ndindex(x.shape[:2]):
+        pixels = np.arange(x[n, c].size).reshape(x[n, c].shape)
+        assert (grad_x[n, c][~np.isin(pixels, argmax[n, c])] == 0).all()
+        # Multiples of 2**-19, so their sums are exact in any order.
+        assert grad_x[n, c].sum() == grad_output[n, c].sum()
+
+
+def test_of_equal_values_the_first_in_reading_order_gets_all():
+    x = np.full((1, 1, 3, 3), 4.0)
+    _, argmax = max_pool2d_forward(x, kernel_size=2, stride=1)
+    grad_x = max_pool2d_backward(np.array([[[[1.0, 10.0], [100.0, 1000.0]]]]), argmax, x.shape)
+    np.testing.assert_array_equal(grad_x[0, 0], [[1, 10, 0], [100, 1000, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("whole", [np.int32, np.uint8])
+def test_takes_any_whole_numbers_for_argmax(whole):
+    grad_x = max_pool2d_backward(np.array([[[[5.0, 6.0]]]]), np.array([[[[2, 3]]]], whole), (1, 1, 2, 2))
+    np.testing.assert_array_equal(grad_x[0, 0], [[0, 0], [5, 6]])
+
+
+ARGMAX = np.array([[[[0, 1], [2, 29]]]])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"grad_output": np.zeros((1, 1, 2, 2), np.int64)},
+            r"`grad_output` is int64; expected float32 or float64$",
+        ),
+        (
+            {"grad_output": np.zeros((1, 2, 2))},
+            r"`grad_output` has shape \(1, 2, 2\); expected \(N, C, OH, OW\)$",
+        ),
+        (
+            {"argmax": ARGMAX[..., :1]},
+            r"`argmax` has shape \(1, 1, 2, 1\); expected \(1, 1, 2, 2\), the shape of `grad_output`$",
+        ),
+        ({"argmax": ARGMAX.astype(float)}, r"`argmax` is float64; expected whole numbers$"),
+        ({"argmax": ARGMAX > 0}, r"`argmax` is bool; expected whole numbers$"),
+        ({"argmax": ARGMAX + 1}, r"`argmax` holds 30; expected 0 to 29, a pixel of 5 x 6$"),
+        ({"argmax": ARGMAX - 1}, r"`argmax` holds -1; expected 0 to 29, a pixel of 5 x 6$"),
+        ({"input_shape": (1, 1, 5, 5)}, r"`argmax` holds 29; expected 0 to 24, a pixel of 5 x 5$"),
+        *[
+            (
+                {"input_shape": shape},
+                rf"input_shape={re.escape(str(shape))}; expected \(1, 1, H, W\)$",
+            )
+            for shape in [(5, 6), (2, 1, 5, 6), (1, 2, 5, 6), (1, 1, 0, 6), (1, 1, -5, -6), (1, 1, 1, 5, 6)]
+        ],
+    ],
+)
+def test_backward_refuses(change, message):
+    fitting = {"grad_output": np.zeros((1, 1, 2, 2)), "argmax": ARGMAX, "input_shape": (1, 1, 5, 6)}
+    with pytest.raises(InputError, match=f"^max_pool2d: {message}"):
+        max_pool2d_backward(**{**fitting, **change})

@@ -1,11 +1,13 @@
+import re
+
 import numpy as np
 import pytest
 
 from minidet.errors import InputError
-from minidet.ops import upsample_nearest2d_forward
+from minidet.ops import upsample_nearest2d_backward, upsample_nearest2d_forward
 from minidet.ops.upsample_nearest2d import nearest_index
 from tests.check import FLOATS, assert_close
-from tests.oracles.cases import CASES, expected
+from tests.oracles.cases import CASES, Numbers, expected, gradients, upstream
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -45,3 +47,52 @@ def test_refuses(change, message):
     fitting = {"x": np.zeros((1, 1, 2, 3)), "size": (4, 6)}
     with pytest.raises(InputError, match=f"^upsample_nearest2d: {message}"):
         upsample_nearest2d_forward(**{**fitting, **change})
+
+
+# ---- Backward (also in test_every_backward.py) -----------------------------------------------------
+
+
+def test_doubling_sums_squares_of_four():
+    grad_output = Numbers(0).real(2, 3, 8, 10)
+    sums = grad_output.reshape(2, 3, 4, 2, 5, 2).sum(axis=(3, 5))
+    np.testing.assert_array_equal(upsample_nearest2d_backward(grad_output, (2, 3, 4, 5)), sums)
+
+
+def test_the_same_size_hands_the_gradient_on():
+    grad_output = Numbers(0).real(2, 3, 4, 5)
+    np.testing.assert_array_equal(upsample_nearest2d_backward(grad_output, (2, 3, 4, 5)), grad_output)
+
+
+@pytest.mark.parametrize("case", CASES["upsample_nearest2d"], ids=str)
+def test_no_gradient_is_lost(case):
+    # Multiples of 2**-19, so their sums are exact in any order.
+    grad_output = upstream(case, expected(case)["y"])
+    np.testing.assert_array_equal(
+        gradients(case, "float64")["x"].sum(axis=(2, 3)), grad_output.sum(axis=(2, 3))
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"grad_output": np.zeros((1, 2, 4, 6), np.int64)},
+            r"`grad_output` is int64; expected float32 or float64$",
+        ),
+        (
+            {"grad_output": np.zeros((4, 6))},
+            r"`grad_output` has shape \(4, 6\); expected \(N, C, OH, OW\)$",
+        ),
+        *[
+            (
+                {"input_shape": shape},
+                rf"input_shape={re.escape(str(shape))}; expected \(1, 2, H, W\)$",
+            )
+            for shape in [(2, 3), (2, 2, 2, 3), (1, 3, 2, 3), (1, 2, 0, 3), (1, 2, 2, -1), (1, 1, 2, 2, 3)]
+        ],
+    ],
+)
+def test_backward_refuses(change, message):
+    fitting = {"grad_output": np.zeros((1, 2, 4, 6)), "input_shape": (1, 2, 2, 3)}
+    with pytest.raises(InputError, match=f"^upsample_nearest2d: {message}"):
+        upsample_nearest2d_backward(**{**fitting, **change})

@@ -1,8 +1,9 @@
 """The cases on which operations are compared with PyTorch, each defined once.
 
-``make_ops.py`` runs them through PyTorch and stores the results in ``ops.npz``; ``tests/ops`` compares
-minidet with those, without PyTorch; ``tests/live_torch`` compares the two directly. A case is known by its
-name, which also seeds its numbers, so that one can be added anywhere without changing the others.
+``make_ops.py`` runs them through PyTorch, forward and backward, and stores the results in ``ops.npz`` and
+``ops_backward.npz``; ``tests/ops`` compares minidet with those, without PyTorch; ``tests/live_torch``
+compares the two directly. A case is known by its name, which also seeds its numbers, so that one can be added
+anywhere without changing the others.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 import minidet.ops
 
 FILE = Path(__file__).with_name("ops.npz")
+BACKWARD_FILE = Path(__file__).with_name("ops_backward.npz")
 Arrays = dict[str, Any]  # of arrays; concat takes a list of them
 
 
@@ -60,6 +62,17 @@ def each_array(function: Any, arrays: Arrays) -> Arrays:
     }
 
 
+def named(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Give every array a name, those in a list too: xs[0] is xs0."""
+    return {
+        name + number: array
+        for name, value in arrays.items()
+        for number, array in (
+            ((str(i), part) for i, part in enumerate(value)) if isinstance(value, list) else [("", value)]
+        )
+    }
+
+
 def call(op: str, arrays: Arrays, options: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """Run minidet's operation and return its outputs by name."""
     result = getattr(minidet.ops, f"{op}_forward")(**arrays, **options)
@@ -75,6 +88,69 @@ def call(op: str, arrays: Arrays, options: dict[str, Any]) -> dict[str, NDArray[
 def expected(case: Case) -> dict[str, NDArray[Any]]:
     """Return what PyTorch computed in float64, by output name."""
     return find_oracle(FILE, case.name, maker="make_ops")
+
+
+# ---- Backward --------------------------------------------------------------------------------------
+
+
+def upstream(case: Case, y: NDArray[Any]) -> NDArray[Any]:
+    """Make up the gradient of the output ``y``: random, and the same whoever asks."""
+    return Numbers(f"{case.name}-upstream").real(*y.shape).astype(y.dtype)
+
+
+def backward_arguments(op: str, arrays: Arrays, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what minidet's backward pass takes beside the gradient of the output, by argument name."""
+    if op == "batch_norm2d":
+        _, cache = minidet.ops.batch_norm2d_forward(**arrays, **options)
+        return {"cache": cache}
+    if op == "concat":
+        axis = options.get("axis", 1)
+        return {"sizes": [x.shape[axis] for x in arrays["xs"]], **options}
+    if op == "max_pool2d":
+        return {"argmax": call(op, arrays, options)["argmax"], "input_shape": arrays["x"].shape}
+    if op == "softmax":
+        return {"y": call(op, arrays, options)["y"], **options}
+    if op == "upsample_nearest2d":
+        return {"input_shape": arrays["x"].shape}
+    return {name: value for name, value in {**arrays, **options}.items() if name != "bias"}
+
+
+def call_backward(op: str, grad_output: NDArray[Any], arguments: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """Run minidet's backward pass and return the gradients, each by the name of its array."""
+    result = getattr(minidet.ops, f"{op}_backward")(grad_output, **arguments)
+    if op == "concat":
+        return {f"xs{i}": gradient for i, gradient in enumerate(result)}
+    if op == "prelu":
+        return dict(zip(("x", "slope"), result, strict=True))
+    if isinstance(result, tuple):
+        return dict(zip(("x", "weight", "bias"), result, strict=True))
+    return {"x": result}
+
+
+def gradients(case: Case, dtype: str) -> dict[str, NDArray[Any]]:
+    """Run minidet on a case, forward and backward, and return the gradients."""
+    arrays = case.inputs(dtype)
+    grad_output = upstream(case, call(case.op, arrays, case.options)["y"])
+    return call_backward(case.op, grad_output, backward_arguments(case.op, arrays, case.options))
+
+
+def with_gradient(op: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose gradients minidet's backward pass returns, by name.
+
+    The running statistics have none. A bias has one even where there was none: that of a bias of zeros.
+    """
+    chosen = {name: array for name, array in named(arrays).items() if not name.startswith("running_")}
+    if op in ("conv2d", "depthwise_conv2d", "linear") and "bias" not in chosen:
+        chosen["bias"] = np.zeros(len(chosen["weight"]), chosen["weight"].dtype)
+    return chosen
+
+
+def expected_gradients(case: Case) -> dict[str, NDArray[Any]]:
+    """Return the gradients that PyTorch computed in float64."""
+    return find_oracle(BACKWARD_FILE, case.name, maker="make_ops")
+
+
+# ---- The files of oracles --------------------------------------------------------------------------
 
 
 def find_oracle(file: Path, name: str, *, maker: str) -> dict[str, NDArray[Any]]:
@@ -120,6 +196,10 @@ class Numbers:
         """Whole numbers from ``low`` to ``high``, both included."""
         return np.floor(self.random.random_sample(shape) * (high - low + 1)) + low
 
+    def shuffled(self, *shape: int) -> NDArray[np.float64]:
+        """0, 1, 2, ... in random order: no two are equal."""
+        return np.argsort(self.random.random_sample(shape), axis=None).reshape(shape).astype(np.float64)
+
     def some_of(self, values: list[float], *shape: int) -> NDArray[np.float64]:
         """Values from a list."""
         return np.array(values)[self.whole(0, len(values) - 1, *shape).astype(int)]
@@ -129,6 +209,7 @@ class Numbers:
 
 # Images, rows, columns: even and odd, one and two.
 CONV_SIZES = [(1, 6, 9), (2, 7, 8)]
+CONV_SWEEP = list(product((1, 2, 3), (1, 2, 3), (0, 1, 2)))  # filter, stride, padding
 # (images, input channels, rows, columns), (output channels, filter rows, filter columns), stride, padding.
 CONV_EXTRAS = [
     ((1, 1, 1, 1), (1, 1, 1), 1, 0),
@@ -185,21 +266,21 @@ def times(shape: tuple[int, ...]) -> str:
 
 
 def conv2d_cases() -> Iterator[Case]:
-    """Sweep over filter, stride, padding, size and bias; then the odd ones."""
-    for k, stride, padding, (n, h, w), bias in product(
-        (1, 2, 3), (1, 2, 3), (0, 1, 2), CONV_SIZES, (True, False)
-    ):
+    """Sweep over filter, stride, padding, size and bias; then small ones; then the odd ones."""
+    for (k, stride, padding), (n, h, w), bias in product(CONV_SWEEP, CONV_SIZES, (True, False)):
         yield conv2d((n, 3, h, w), (2, k, k), bias=bias, stride=stride, padding=padding)
+    for k, stride, padding in CONV_SWEEP:
+        yield conv2d((2, 2, 4, 5), (3, k, k), bias=k != 2, stride=stride, padding=padding)
     for x_shape, filters, stride, padding in CONV_EXTRAS:
         yield conv2d(x_shape, filters, bias=True, stride=stride, padding=padding)
 
 
 def depthwise_conv2d_cases() -> Iterator[Case]:
     """Sweep as for conv2d, each channel with its filter."""
-    for k, stride, padding, (n, h, w), bias in product(
-        (1, 2, 3), (1, 2, 3), (0, 1, 2), CONV_SIZES, (True, False)
-    ):
+    for (k, stride, padding), (n, h, w), bias in product(CONV_SWEEP, CONV_SIZES, (True, False)):
         yield depthwise_conv2d((n, 3, h, w), (k, k), bias=bias, stride=stride, padding=padding)
+    for k, stride, padding in CONV_SWEEP:
+        yield depthwise_conv2d((2, 2, 4, 5), (k, k), bias=k != 2, stride=stride, padding=padding)
     for x_shape, (_, kh, kw), stride, padding in CONV_EXTRAS:
         yield depthwise_conv2d(x_shape, (kh, kw), bias=True, stride=stride, padding=padding)
 
@@ -248,6 +329,10 @@ def max_pool2d_cases() -> Iterator[Case]:
         name = f"{size + 1}x{size}-window{k}-stride{stride}-padding1{'-ceil' if ceil_mode else ''}"
         x = Numbers(name).whole(-3, 3, 2, 1, size + 1, size)
         yield max_pool2d(name, x, kernel_size=k, stride=stride, padding=1, ceil_mode=ceil_mode)
+    for k, stride, padding, ceil_mode in product((2, 3), (1, 2, 3), (0, 1), (False, True)):
+        name = f"no-ties-window{k}-stride{stride}-padding{padding}{'-ceil' if ceil_mode else ''}"
+        x = Numbers(name).shuffled(2, 2, 4, 5)
+        yield max_pool2d(name, x, kernel_size=k, stride=stride, padding=padding, ceil_mode=ceil_mode)
 
     inf, nan = np.inf, np.nan
     overlapping = {"kernel_size": 3, "stride": 2, "ceil_mode": True}
@@ -282,11 +367,13 @@ def batch_norm2d(shape: tuple[int, int, int, int], **options: Any) -> Case:
 
 
 def batch_norm2d_cases() -> Iterator[Case]:
-    """Sweep over shapes, both modes, and the two options; then a channel that does not vary."""
+    """Sweep over shapes, both modes, and the two options; two values; a channel that does not vary."""
     for shape, training in product([(1, 1, 1, 2), (1, 3, 4, 5), (2, 3, 1, 1), (3, 2, 5, 4)], (True, False)):
         yield batch_norm2d(shape, training=training)
     for eps, momentum in [(1e-3, 0.1), (1e-5, 0.0), (1e-5, 1.0), (0.5, 0.25)]:
         yield batch_norm2d((2, 3, 3, 4), training=True, eps=eps, momentum=momentum)
+    for shape in [(1, 1, 1, 2), (2, 3, 1, 1)]:
+        yield batch_norm2d(shape, training=True, eps=0.5)
     yield batch_norm2d((2, 3, 3, 4), training=False, eps=0.5)
     yield batch_norm2d((1, 2, 1, 1), training=False)
 
@@ -302,7 +389,8 @@ def batch_norm2d_cases() -> Iterator[Case]:
 # ---- Activations -----------------------------------------------------------------------------------
 
 SHAPES = [(1,), (2, 3), (2, 3, 4), (2, 3, 4, 5)]
-SPECIAL = np.array([[-np.inf, -2.0, -1.0, -(2.0**-20), -0.0], [0.0, 2.0**-20, 1.0, np.inf, np.nan]])
+SPECIAL = np.array([[-np.inf, -2.0, -1.0, -(2.0**-20), -0.0], [0.0, 2.0**-20, 1.0, np.inf, 3.0]])
+NAN = np.array([[np.nan, -1.0, 1.0], [1.0, np.nan, np.nan]])
 
 
 def relu_cases() -> Iterator[Case]:
@@ -311,6 +399,7 @@ def relu_cases() -> Iterator[Case]:
         name = f"relu-{times(shape)}"
         yield Case(name, "relu", {"x": Numbers(name).real(*shape)})
     yield Case("relu-special", "relu", {"x": SPECIAL})
+    yield Case("relu-nan", "relu", {"x": NAN})
 
 
 def leaky_relu_cases() -> Iterator[Case]:
@@ -318,7 +407,8 @@ def leaky_relu_cases() -> Iterator[Case]:
     for shape, slope in product(SHAPES, (-0.5, 0.0, 0.1, 1.0, 1.5)):
         name = f"leaky_relu-{times(shape)}-slope{slope}"
         yield Case(name, "leaky_relu", {"x": Numbers(name).real(*shape)}, {"negative_slope": slope})
-    yield Case("leaky_relu-special", "leaky_relu", {"x": SPECIAL}, {"negative_slope": 0.1})
+    for name, x in {"special": SPECIAL, "nan": NAN}.items():
+        yield Case(f"leaky_relu-{name}", "leaky_relu", {"x": x}, {"negative_slope": 0.1})
 
 
 def prelu_cases() -> Iterator[Case]:
@@ -329,6 +419,7 @@ def prelu_cases() -> Iterator[Case]:
         yield Case(name, "prelu", {"x": Numbers(name).real(*shape), "slope": slopes})
     yield Case("prelu-one-channel", "prelu", {"x": Numbers("one").real(2, 1, 3, 3), "slope": slopes[:1]})
     yield Case("prelu-special", "prelu", {"x": SPECIAL, "slope": slopes[[0, 2, 2, 3, 4]]})
+    yield Case("prelu-nan", "prelu", {"x": NAN, "slope": slopes[:3]})
 
 
 def softmax_cases() -> Iterator[Case]:
@@ -400,3 +491,55 @@ CASES: dict[str, list[Case]] = {
     "softmax": list(softmax_cases()),
     "upsample_nearest2d": list(upsample_nearest2d_cases()),
 }
+
+# ---- Those whose gradients are compared ------------------------------------------------------------
+
+# relu: PyTorch lets the gradient of a NaN pass, minidet stops it, as it does all that is not above zero.
+# batch_norm2d: normalising two values makes -1 and 1 of whatever comes in, so the gradient of x is zero but
+# for a share of eps; what the formula returns for it is the rounding of its large terms, in both libraries.
+# Where eps is small, tests/ops/test_batch_norm2d.py compares it with an exact formula for two values.
+NOT_COMPARABLE = {"relu-nan", "batch_norm2d-1x1x1x2-training", "batch_norm2d-2x3x1x1-training"}
+
+BACKWARD_CASES = {
+    op: [case for case in cases if case.name not in NOT_COMPARABLE] for op, cases in CASES.items()
+}
+
+# Differences take two forward passes per number, and CI runs kernels as plain Python too.
+MOST_NUMBERS = {"conv2d": 140, "depthwise_conv2d": 140, "max_pool2d": 140}
+
+
+def suits_differences(case: Case) -> bool:
+    """Tell whether a case is small enough, and no small step away from a kink."""
+    arrays = named(case.arrays)
+    if sum(array.size for array in arrays.values()) > MOST_NUMBERS.get(case.op, 400):
+        return False
+    if case.op in ("relu", "leaky_relu", "prelu"):  # which bend at zero
+        return bool(np.isfinite(arrays["x"]).all() and np.abs(arrays["x"]).min() >= 1e-3)
+    if case.op == "max_pool2d":  # which bends where two values are equal
+        in_order = np.sort(arrays["x"], axis=None)
+        return bool(np.isfinite(in_order).all() and np.diff(in_order).min(initial=1.0) >= 1e-3)
+    return True
+
+
+SMOOTH_CASES = {
+    op: [case for case in cases if suits_differences(case)] for op, cases in BACKWARD_CASES.items()
+}
+
+
+# ---- One of each ------------------------------------------------------------------------------------
+
+# With no side of length one, where there is more than one way to lay it out in memory.
+TYPICAL_NAMES = {
+    "batch_norm2d": "batch_norm2d-3x2x5x4-training",
+    "concat": "concat-axis1-of3",
+    "conv2d": "conv2d-2x3x7x8-filters2x3x3-stride2-padding0-bias",  # unpadded: nothing copies the input
+    "depthwise_conv2d": "depthwise_conv2d-2x3x7x8-filters3x3-stride2-padding0-bias",
+    "leaky_relu": "leaky_relu-2x3x4x5-slope0.1",
+    "linear": "linear-5x7-to3-bias",
+    "max_pool2d": "max_pool2d-window5",
+    "prelu": "prelu-2x5x3x4",
+    "relu": "relu-2x3x4x5",
+    "softmax": "softmax-2x3x4x5-axis1",
+    "upsample_nearest2d": "upsample_nearest2d-2x1x3x4-to7x10",
+}
+TYPICAL = {op: next(case for case in CASES[op] if case.name == name) for op, name in TYPICAL_NAMES.items()}

@@ -174,7 +174,7 @@ UNFIT = "optimiser state does not fit SGD: "
         ({"velocity.b": np.zeros(2)}, UNFIT + "unexpected velocity.b"),
         ({BIAS: np.zeros((2, 1))}, UNFIT + "velocity.a.bias is (2, 1), expected (2,)"),
         ({"lr": np.zeros(1)}, UNFIT + "lr is (1,), expected ()"),
-        ({"steps": np.zeros(2, int)}, UNFIT + "steps is (2,), expected ()"),
+        ({"steps": np.zeros(2, np.int64)}, UNFIT + "steps is (2,), expected ()"),
         (
             {BIAS: None, "b": np.zeros(2), WEIGHT: np.zeros(3)},
             UNFIT + "missing velocity.a.bias and 2 more",
@@ -372,7 +372,7 @@ SHARED = Parameter(np.zeros(2))
     [
         ({}, "`parameters` is empty; expected module.parameters() or some of it"),
         ({"a": SHARED, "b": SHARED}, "`a` and `b` are one parameter; expected it once"),
-        ({"a": Parameter(np.zeros(2, int))}, "`a` is int64; expected float32 or float64"),
+        ({"a": Parameter(np.zeros(2, np.int64))}, "`a` is int64; expected float32 or float64"),
         ({"a": Parameter(np.zeros(2, np.float16))}, "`a` is float16; expected float32 or float64"),
         (
             {"a": Parameter(np.array(1.0))},

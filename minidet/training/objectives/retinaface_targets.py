@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minidet._check import check_float
 from minidet._typing import FloatArray
 from minidet.boxes import MatchThresholds, encode_boxes, encode_landmarks, match_anchors
 from minidet.errors import InputError
@@ -93,6 +94,7 @@ def retinaface_targets(
         )
     if len(boxes) == 0:
         raise InputError("retinaface_targets: `boxes` is empty; expected at least one image")
+    check_float("retinaface_targets", anchors=anchors)
     images = []
     for n, faces in enumerate(zip(boxes, landmarks, has_landmarks, strict=True)):
         try:
@@ -131,7 +133,7 @@ def _targets_of_image(
             f"point {point} of face {g} is not finite: {landmarks[g, point]}; "
             "`has_landmarks` is False for faces whose points are not known"
         )
-    boxes, landmarks = boxes.astype(anchors.dtype), landmarks.astype(anchors.dtype)
+    boxes = boxes.astype(anchors.dtype)
     match = match_anchors(anchors, boxes, thresholds)
     face, matched = match.face[match.positive], anchors[match.positive]  # (P,), (P, 4)
 
@@ -139,6 +141,6 @@ def _targets_of_image(
     with_landmarks = has_landmarks[face]  # (P,)
     landmark_deltas = np.zeros((len(face), 10), anchors.dtype)
     landmark_deltas[with_landmarks] = encode_landmarks(
-        landmarks[face[with_landmarks]], matched[with_landmarks]
+        landmarks[face[with_landmarks]].astype(anchors.dtype), matched[with_landmarks]
     )
     return match.positive, match.negative, box_deltas, landmark_deltas, with_landmarks
