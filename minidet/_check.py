@@ -18,6 +18,8 @@ def check_float(function: str, **arrays: FloatArray | None) -> None:
     given = {name: array for name, array in arrays.items() if array is not None}
     first_name, first = next(iter(given.items()))
     for name, array in given.items():
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{function}: `{name}` is a {type(array).__name__}; expected an array")
         if array.dtype not in FLOAT_TYPES:
             raise InputError(f"{function}: `{name}` is {array.dtype}; expected float32 or float64")
         if array.dtype != first.dtype:

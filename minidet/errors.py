@@ -1,4 +1,4 @@
-"""The one exception for input that minidet cannot use, and what its checks have in common."""
+"""The exception for input that minidet cannot use, and what its checks have in common."""
 
 import numbers
 
@@ -9,6 +9,22 @@ class InputError(ValueError):
     It is a ``ValueError``, so ``except ValueError`` catches it too. The command line prints its
     message and exits with status 2.
     """
+
+
+class LossOverflowError(InputError):
+    """A loss is too large for its float type.
+
+    Attributes
+    ----------
+    sample : int
+        Its row among those the loss was given, for a caller who passed on only some of a batch.
+    what, why : str
+        The number at fault, and what came of it: the parts of the message.
+    """
+
+    def __init__(self, function: str, sample: int, what: str, why: str) -> None:
+        super().__init__(f"{function}: {what} in sample {sample}, where {why}")
+        self.sample, self.what, self.why = sample, what, why
 
 
 def is_number(value: object) -> bool:

@@ -11,6 +11,7 @@ from minidet.boxes.matching import (
     MatchThresholds,
     match_anchors,
 )
+from minidet.boxes.mirror import mirror_boxes, mirror_landmarks
 from minidet.boxes.nms import nms
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "generate_anchors",
     "iou",
     "match_anchors",
+    "mirror_boxes",
+    "mirror_landmarks",
     "nms",
     "xywh_to_xyxy",
     "xyxy_to_xywh",

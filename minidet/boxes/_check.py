@@ -27,4 +27,6 @@ def check_area(function: str, kind: str, boxes: FloatArray, before: str) -> None
     if not proper.all():
         row = int(np.argmin(proper))
         fault = "has no area" if np.isfinite(sides[row]).all() else "is not finite"
-        raise InputError(f"{function}: {kind} {row} {fault}: {boxes[row]}; drop it before {before}")
+        raise InputError(
+            f"{function}: {kind} {row} {fault}: {boxes[row]}; boxes are x1 y1 x2 y2; drop it before {before}"
+        )

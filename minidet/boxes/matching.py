@@ -71,8 +71,9 @@ PAPER_THRESHOLDS = MatchThresholds(positive=0.5, negative=0.3, force_best=None)
 steps of 2**(1/3): a face of 14 to 300 pixels, up to 1.5 times as high as wide, has one above 0.6."""
 
 REFERENCE_THRESHOLDS = MatchThresholds(positive=0.35, negative=0.35, force_best=0.2)
-"""biubug6/Pytorch_Retinaface. Made for sizes a factor of two apart, where 0.5 would leave out up to a tenth
-of such faces and 0.35 leaves out none; forcing is for smaller ones. No anchor is ignored."""
+"""biubug6/Pytorch_Retinaface. Made for sizes a factor of two apart, where 0.5 would leave out a few per cent
+of such faces (half of them at the worst sizes) and 0.35 leaves out none; forcing is for smaller ones. No
+anchor is ignored."""
 
 
 class Match(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from minidet._typing import FloatArray
-from minidet.errors import InputError
+from minidet.errors import InputError, LossOverflowError
 
 Reduction: TypeAlias = Literal["none", "sum", "mean"]
 
@@ -55,7 +55,6 @@ def _check_overflow(function: str, losses: FloatArray, inputs: dict[str, FloatAr
         name = max(inputs, key=lambda name: float(np.abs(inputs[name][at]).max()))
         sample = inputs[name][at]
         largest = sample.flat[np.abs(sample).argmax()]
-        raise InputError(
-            f"{function}: `{name}` reaches {largest:.1e} in sample {at}, where the loss overflows "
-            f"{losses.dtype}; expected smaller numbers"
-        )
+        why = f"the loss overflows {losses.dtype}; expected smaller numbers"
+        what = f"`{name}` reaches {largest:.1e}"
+        raise LossOverflowError(function, at, what, why)

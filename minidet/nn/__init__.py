@@ -4,6 +4,7 @@ from minidet.nn.activation import LeakyReLU, PReLU, ReLU
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
 from minidet.nn.init import (
     caffe_xavier,
+    fans,
     initialise,
     kaiming_normal,
     kaiming_uniform,
@@ -32,6 +33,7 @@ __all__ = [
     "ReLU",
     "Sequential",
     "caffe_xavier",
+    "fans",
     "freeze_batch_norms",
     "initialise",
     "kaiming_normal",

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minidet._check import FLOAT_TYPES
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.nn.parameter import Buffer, Parameter
@@ -22,7 +24,9 @@ class Module:
 
     ``backward`` takes the gradient of the loss with respect to each output of the last ``forward``, adds to
     ``grad`` of every parameter, and returns the gradient with respect to the input. What it needs to know of
-    the forward pass is kept in training mode only, and used up: one ``backward`` for one ``forward``.
+    the forward pass is kept in training mode only, and used up: one ``backward`` for one ``forward``. A
+    second ``forward`` takes the place of the first. After an error on the way back, clear the gradients and
+    begin with ``forward`` again.
 
     Attributes
     ----------
@@ -87,7 +91,14 @@ class Module:
         """Convert every array of the state to ``dtype``, float32 or float64, and return the module.
 
         Gradients, which are of the old type, are cleared.
+
+        Raises
+        ------
+        InputError
+            If ``dtype`` is another type.
         """
+        if np.dtype(dtype) not in FLOAT_TYPES:
+            raise InputError(f"astype: dtype={np.dtype(dtype)}; expected float32 or float64")
         for _, value in self.state():
             value.data = value.data.astype(dtype)
         self.zero_grad()

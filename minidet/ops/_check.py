@@ -14,6 +14,12 @@ def check_channels(op: str, name: str, array: FloatArray, channels: int) -> None
         raise InputError(f"{op}: `{name}` has shape {array.shape}; expected ({channels},), one per channel")
 
 
+def check_input_shape(op: str, input_shape: tuple[int, ...], N: int, C: int) -> None:
+    """Require the shape of an input that a gradient of N images with C channels can belong to."""
+    if len(input_shape) != 4 or tuple(input_shape[:2]) != (N, C) or min(input_shape[2:]) < 1:
+        raise InputError(f"{op}: input_shape={tuple(input_shape)}; expected ({N}, {C}, H, W)")
+
+
 def check_stride(op: str, stride: int) -> None:
     """Require a step of at least one pixel, the same in both directions."""
     if not isinstance(stride, int | np.integer):

@@ -81,7 +81,8 @@ def batch_norm2d_forward(
     Raises
     ------
     InputError
-        If types or shapes disagree, or a batch to learn from has a single value per channel.
+        If types or shapes disagree, or a batch to learn from has a single value per channel, or one that is
+        not finite: it would spoil the running statistics for good.
 
     Notes
     -----
@@ -110,22 +111,28 @@ def batch_norm2d_forward(
 
     momentum, eps = float(momentum), float(eps)  # a np.float64 would turn float32 into float64
     if training:
-        count = x.size // C
+        count = x.size // max(C, 1)
         if count < 2:
             raise InputError(
-                f"batch_norm2d: `x` of shape {x.shape} has one value per channel; training needs two"
+                f"batch_norm2d: `x` of shape {x.shape} has {count} value(s) per channel; training needs two"
             )
-        mean = sum_per_channel(x) / count  # (C,)
-        var = sum_per_channel((x - per_channel(mean)) ** 2) / count  # (C,)
-        running_mean = (1 - momentum) * running_mean + momentum * mean
-        running_var = (1 - momentum) * running_var + momentum * var * (count / (count - 1))
+        # In float64: a channel far from zero would lose most digits of its spread in float32.
+        mean = x.mean(axis=(0, 2, 3), dtype=np.float64)  # (C,)
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
+            var = np.square(x - per_channel(mean)).mean(axis=(0, 2, 3))  # (C,)
+        if not np.isfinite(var).all():
+            c = int(np.argmin(np.isfinite(var)))
+            raise InputError(f"batch_norm2d: `x` holds NaN, infinity or too large a number in channel {c}")
+        running_mean = ((1 - momentum) * running_mean + momentum * mean).astype(x.dtype)
+        running_var = ((1 - momentum) * running_var + momentum * var * (count / (count - 1))).astype(x.dtype)
+        inv_std = 1 / np.sqrt(var + eps)  # (C,)
     else:
-        mean, var = running_mean, running_var
+        mean = running_mean
+        inv_std = (1 / np.sqrt(running_var.astype(np.float64) + eps)).astype(x.dtype)  # (C,)
 
-    inv_std = 1 / np.sqrt(var + eps)  # (C,)
-    x_hat = (x - per_channel(mean)) * per_channel(inv_std)
+    x_hat = ((x - per_channel(mean)) * per_channel(inv_std)).astype(x.dtype)
     y = per_channel(weight) * x_hat + per_channel(bias)
-    return y, BatchNormCache(x_hat, weight, inv_std, running_mean, running_var, training)
+    return y, BatchNormCache(x_hat, weight, inv_std.astype(x.dtype), running_mean, running_var, training)
 
 
 def batch_norm2d_backward(

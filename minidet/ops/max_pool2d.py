@@ -17,7 +17,7 @@ from minidet._check import check_float, check_ndim, check_shape
 from minidet._jit import jit
 from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError
-from minidet.ops._check import check_stride
+from minidet.ops._check import check_input_shape, check_stride
 
 
 def max_pool2d_forward(
@@ -166,8 +166,7 @@ def max_pool2d_backward(
     if not np.issubdtype(argmax.dtype, np.integer):
         raise InputError(f"max_pool2d: `argmax` is {argmax.dtype}; expected whole numbers")
     N, C = grad_output.shape[:2]
-    if len(input_shape) != 4 or tuple(input_shape[:2]) != (N, C) or min(input_shape[2:]) < 1:
-        raise InputError(f"max_pool2d: input_shape={tuple(input_shape)}; expected ({N}, {C}, H, W)")
+    check_input_shape("max_pool2d", input_shape, N, C)
     pixels = input_shape[2] * input_shape[3]
     outside = (argmax < 0) | (argmax >= pixels)
     if outside.any():

@@ -7,6 +7,7 @@ import numpy as np
 from minidet._check import check_float, check_ndim
 from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError
+from minidet.ops._check import check_input_shape
 
 
 def upsample_nearest2d_forward(x: FloatArray, size: tuple[int, int]) -> FloatArray:
@@ -84,15 +85,14 @@ def upsample_nearest2d_backward(grad_output: FloatArray, input_shape: tuple[int,
     check_float("upsample_nearest2d", grad_output=grad_output)
     check_ndim("upsample_nearest2d", "grad_output", grad_output, 4, "N, C, OH, OW")
     N, C, OH, OW = grad_output.shape
-    if len(input_shape) != 4 or tuple(input_shape[:2]) != (N, C) or min(input_shape[2:]) < 1:
-        raise InputError(f"upsample_nearest2d: input_shape={tuple(input_shape)}; expected ({N}, {C}, H, W)")
+    check_input_shape("upsample_nearest2d", input_shape, N, C)
     H, W = input_shape[2:]
-    grad_x = np.zeros((H, W, N, C), grad_output.dtype)
+    grad_x = np.zeros((H, W, N, C), np.float64)  # float32 would lose digits over many copies
     rows = nearest_index(H, OH)  # (OH,)
     columns = nearest_index(W, OW)  # (OW,)
     # Unlike grad_x[rows, columns] += ..., this adds once for every time that a pixel is named.
     np.add.at(grad_x, (rows[:, None], columns), grad_output.transpose(2, 3, 0, 1))
-    return np.ascontiguousarray(grad_x.transpose(2, 3, 0, 1))  # (N, C, H, W)
+    return grad_x.transpose(2, 3, 0, 1).astype(grad_output.dtype, order="C")  # (N, C, H, W)
 
 
 def nearest_index(size: int, new_size: int) -> IntArray:

@@ -127,16 +127,14 @@ def mine_negatives(
         check_shape("mine_negatives", name, mask, losses.shape, "that of `losses`")
         if mask.dtype != np.bool_:
             raise InputError(f"mine_negatives: `{name}` is {mask.dtype}; expected bool")
-    both, finite = positive & negative, np.isfinite(losses)
+    both = positive & negative
     if both.any():
         n, a = np.argwhere(both)[0]
         raise InputError(
-            f"mine_negatives: `positive` and `negative` are both true in sample {n}, anchor {a}; "
+            f"mine_negatives: `positive` and `negative` are both true in image {n}, anchor {a}; "
             "expected one at most"
         )
-    if not finite.all():
-        n, a = np.argwhere(~finite)[0]
-        raise InputError(f"mine_negatives: `losses` is not finite in sample {n}, anchor {a}: {losses[n, a]}")
+    check_finite("mine_negatives", "losses", losses, "image", "anchor")
     _check_count("ratio", ratio)
     _check_count("at_least", at_least)
 

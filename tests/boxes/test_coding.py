@@ -186,13 +186,18 @@ def test_what_is_no_box_is_refused_and_its_row_named(bad, fault):
     rows = np.array([[0.0, 0.0, 1.0, 1.0], bad, [5.0, 5.0, 5.0, 5.0]])
     with pytest.raises(InputError) as caught:
         encode_boxes(rows, good)
-    assert str(caught.value) == f"encode_boxes: box 1 {fault}; drop it before encoding"
+    assert str(caught.value) == f"encode_boxes: box 1 {fault}; boxes are x1 y1 x2 y2; drop it before encoding"
     with pytest.raises(InputError) as caught:
         encode_boxes(good, rows)
-    assert str(caught.value) == f"encode_boxes: anchor 1 {fault}; drop it before encoding"
+    assert (
+        str(caught.value) == f"encode_boxes: anchor 1 {fault}; boxes are x1 y1 x2 y2; drop it before encoding"
+    )
     with pytest.raises(InputError) as caught:
         encode_landmarks(np.zeros((3, 5, 2)), rows)
-    assert str(caught.value) == f"encode_landmarks: anchor 1 {fault}; drop it before encoding"
+    assert (
+        str(caught.value)
+        == f"encode_landmarks: anchor 1 {fault}; boxes are x1 y1 x2 y2; drop it before encoding"
+    )
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])

@@ -323,7 +323,10 @@ def test_a_face_without_area_is_refused_where_the_reference_learns_minus_infinit
     assert boxes[face[0], 2] - boxes[face[0], 0] == 0  # a target with the logarithm of 0
     with pytest.raises(InputError) as caught:
         match_anchors(anchors, boxes)
-    assert str(caught.value) == "match_anchors: box 1 has no area: [3. 3. 3. 9.]; drop it before matching"
+    assert (
+        str(caught.value)
+        == "match_anchors: box 1 has no area: [3. 3. 3. 9.]; boxes are x1 y1 x2 y2; drop it before matching"
+    )
 
 
 def test_of_two_that_claim_one_anchor_the_reference_takes_the_later():
@@ -430,7 +433,7 @@ nan, inf = np.nan, np.inf
 def test_what_is_no_box_is_refused_and_named(anchors, boxes, message):
     with pytest.raises(InputError) as caught:
         match_anchors(boxes_of(*anchors), boxes_of(*boxes))
-    assert str(caught.value) == f"match_anchors: {message}; drop it before matching"
+    assert str(caught.value) == f"match_anchors: {message}; boxes are x1 y1 x2 y2; drop it before matching"
 
 
 @pytest.mark.parametrize(

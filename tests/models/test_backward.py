@@ -352,7 +352,7 @@ def test_a_landmark_head_wants_its_gradient(network):
     module, x = network_and_input(network)
     grad_outputs = upstream(module.forward(x))
     message = (
-        "`grad_landmark_deltas` is None, but the network has a landmark head; "
+        "backward: `grad_landmark_deltas` is None, but the network has a landmark head; "
         "pass zeros if there is nothing to learn from"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
@@ -366,7 +366,7 @@ def test_without_a_landmark_head_there_is_no_gradient_for_it(network):
     module, x = network_and_input(network)
     outputs = module.forward(x)
     grad_logits, grad_box_deltas, _ = upstream(outputs)
-    message = "`grad_landmark_deltas` is given, but the network has no landmark head; pass None"
+    message = "backward: `grad_landmark_deltas` is given, but the network has no landmark head; pass None"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         module.backward(grad_logits, grad_box_deltas, np.zeros((2, 10)))
     grad_x = module.backward(grad_logits, grad_box_deltas)

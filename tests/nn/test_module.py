@@ -225,3 +225,12 @@ def test_switches_return_the_module(method):
     module = Small()
     assert getattr(module, method)() is module
     assert module.astype("float64") is module
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float16", "complex128", bool])
+def test_astype_refuses_what_is_no_float32_or_float64(dtype):
+    module = Small()
+    message = rf"^astype: dtype={np.dtype(dtype)}; expected float32 or float64$"
+    with pytest.raises(InputError, match=message):
+        module.astype(dtype)
+    assert {array.dtype for array in module.state_dict().values()} == {np.dtype("float32")}

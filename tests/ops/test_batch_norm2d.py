@@ -86,7 +86,7 @@ def four(channels, dtype="float64"):
         ({"x": np.zeros((2, 3))}, r"`x` has shape \(2, 3\); expected \(N, C, H, W\)$"),
         (
             {"x": np.zeros((1, 3, 1, 1))},
-            r"`x` of shape \(1, 3, 1, 1\) has one value per channel; training needs two$",
+            r"`x` of shape \(1, 3, 1, 1\) has 1 value\(s\) per channel; training needs two$",
         ),
     ],
 )
@@ -191,3 +191,30 @@ def test_backward_refuses(training, grad_output, message):
     _, cache = batch_norm2d_forward(np.zeros((2, 3, 4, 5)), **four(3), training=training)
     with pytest.raises(InputError, match=f"^batch_norm2d: {message}"):
         batch_norm2d_backward(grad_output, cache)
+
+
+# ---- Channels far from zero ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mean", [0, 100, 10_000])
+def test_float32_keeps_its_digits_far_from_zero(mean):
+    x = (Numbers(0).real(2, 3, 8, 9) + mean).astype(np.float32)
+    g = Numbers(1).real(2, 3, 8, 9).astype(np.float32)
+    results = []
+    for dtype in ("float64", "float32"):
+        one, zero = np.ones(3, dtype), np.zeros(3, dtype)
+        y, cache = batch_norm2d_forward(x.astype(dtype), one, zero, zero, one, training=True)
+        results.append([y, *batch_norm2d_backward(g.astype(dtype), cache)])
+    for exact, rounded in zip(*results, strict=True):
+        assert_close(rounded, exact.astype(np.float32), 5e-7)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_training_refuses_what_would_spoil_the_running_statistics(bad, dtype):
+    x = Numbers(0).real(2, 3, 4, 5).astype(dtype)
+    x[1, 2, 3, 4] = bad
+    one, zero = np.ones(3, dtype), np.zeros(3, dtype)
+    message = r"^batch_norm2d: `x` holds NaN, infinity or too large a number in channel 2$"
+    with pytest.raises(InputError, match=message):
+        batch_norm2d_forward(x, one, zero, zero, one, training=True)

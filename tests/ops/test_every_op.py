@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minidet.ops
+from minidet.errors import InputError
 from tests.check import FLOATS, LAYOUTS, OP_TOLERANCE, assert_close
 from tests.oracles.cases import CASES, FILE, TYPICAL, call, each_array, named, stored
 
@@ -81,3 +82,8 @@ def test_an_empty_batch_gives_an_empty_result(op):
     for name, output in call(op, {**arrays, "x": arrays["x"][:0]}, options).items():
         assert output.shape == (0, *batch[name].shape[1:])
         assert output.dtype == batch[name].dtype
+
+
+def test_a_list_is_no_array():
+    with pytest.raises(InputError, match=r"^relu: `x` is a list; expected an array$"):
+        minidet.ops.relu_forward([1.0, 2.0])

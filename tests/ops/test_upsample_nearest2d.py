@@ -96,3 +96,9 @@ def test_backward_refuses(change, message):
     fitting = {"grad_output": np.zeros((1, 2, 4, 6)), "input_shape": (1, 2, 2, 3)}
     with pytest.raises(InputError, match=f"^upsample_nearest2d: {message}"):
         upsample_nearest2d_backward(**{**fitting, **change})
+
+
+def test_many_copies_are_added_up_without_losing_digits():
+    g = Numbers(0).real(1, 1, 512, 512).astype(np.float32)
+    grad_x = upsample_nearest2d_backward(g, (1, 1, 1, 1))
+    assert_close(grad_x, g.sum(dtype=np.float64).astype(np.float32).reshape(1, 1, 1, 1), 1e-7)

@@ -211,10 +211,10 @@ def losses_with(value):
         ({"negative": np.zeros((2, 3), np.float32)}, "`negative` is float32; expected bool"),
         (
             {"positive": losses_with(0) == 0, "negative": np.ones((2, 3), bool)},
-            "`positive` and `negative` are both true in sample 1, anchor 2; expected one at most",
+            "`positive` and `negative` are both true in image 1, anchor 2; expected one at most",
         ),
-        ({"losses": losses_with(np.nan)}, "`losses` is not finite in sample 1, anchor 2: nan"),
-        ({"losses": losses_with(-np.inf)}, "`losses` is not finite in sample 1, anchor 2: -inf"),
+        ({"losses": losses_with(np.nan)}, "`losses` is not finite in image 1, anchor 2: nan"),
+        ({"losses": losses_with(-np.inf)}, "`losses` is not finite in image 1, anchor 2: -inf"),
         ({"ratio": -1}, "ratio=-1; expected a whole number from 0 up"),
         ({"ratio": 2.5}, "ratio=2.5; expected a whole number from 0 up"),
         ({"at_least": -1}, "at_least=-1; expected a whole number from 0 up"),

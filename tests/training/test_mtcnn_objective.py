@@ -566,3 +566,9 @@ def test_a_share_that_is_none(share):
 def test_a_weight_that_is_none(task, value):
     weights = {**dict.fromkeys(TASKS, 1.0), task: value}
     assert_refuses(f"Alpha: {task}={value!r}; expected a number from 0 up", Alpha, **weights)
+
+
+@pytest.mark.parametrize("dtype", [bool, float])
+def test_sample_types_are_whole_numbers(dtype):
+    message = f"mtcnn_objective: `sample_types` is {np.dtype(dtype)}; expected whole numbers"
+    refuses(message, **{"targets.sample_types": lambda types: (types == 1).astype(dtype)})

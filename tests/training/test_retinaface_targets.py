@@ -275,12 +275,18 @@ def test_boxes_of_another_shape():
 
 
 def test_a_face_without_area():
-    message = "image 2: match_anchors: box 0 has no area: [3. 3. 3. 9.]; drop it before matching"
+    message = (
+        "image 2: match_anchors: box 0 has no area: [3. 3. 3. 9.]; "
+        "boxes are x1 y1 x2 y2; drop it before matching"
+    )
     refuses(message, boxes=np.array([[3.0, 3.0, 3.0, 9.0]]))
 
 
 def test_a_face_that_is_not_finite():
-    message = "image 2: match_anchors: box 0 is not finite: [ 3.  3. nan  9.]; drop it before matching"
+    message = (
+        "image 2: match_anchors: box 0 is not finite: [ 3.  3. nan  9.]; "
+        "boxes are x1 y1 x2 y2; drop it before matching"
+    )
     refuses(message, boxes=np.array([[3.0, 3.0, np.nan, 9.0]]))
 
 
@@ -314,10 +320,34 @@ def test_the_face_is_counted_among_those_of_its_image():
 def test_anchors_that_do_not_fit():
     message = "image 0: match_anchors: `anchors` has shape (3, 5); expected (any number, 4)"
     refuses(message, anchors=np.zeros((3, 5)))
-    message = "image 0: match_anchors: anchor 1 has no area: [0. 0. 0. 0.]; drop it before matching"
+    message = (
+        "image 0: match_anchors: anchor 1 has no area: [0. 0. 0. 0.]; "
+        "boxes are x1 y1 x2 y2; drop it before matching"
+    )
     refuses(message, anchors=ROW * [[1], [0], [1]])
 
 
 def test_anchors_of_whole_numbers():
     message = "`anchors` is int64; expected float32 or float64"
     refuses(message, anchors=ROW.astype(np.int64))
+
+
+def test_missing_points_of_wider_face_are_not_learnt():
+    message = (
+        "image 2: all points of face 0 are -1, which WIDER FACE writes for missing ones; "
+        "`has_landmarks` is False for faces whose points are not known"
+    )
+    refuses(message, landmarks=np.full((1, 5, 2), -1.0), has_landmarks=np.array([True]))
+
+
+def test_pixels_and_shares_of_the_image_do_not_mix():
+    message = "image 0: face 0 lies beyond all anchors: [2. 2. 8. 8.]; are both x1 y1 x2 y2 in pixels?"
+    assert_refuses(
+        f"retinaface_targets: {message}",
+        retinaface_targets,
+        np.array([[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]]),
+        [np.array([[2.0, 2.0, 8.0, 8.0]])],
+        [np.zeros((1, 5, 2))],
+        [np.array([False])],
+        REFERENCE_THRESHOLDS,
+    )

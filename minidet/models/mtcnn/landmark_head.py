@@ -20,10 +20,12 @@ def back_through_landmark_head(
     if head is None and grad_landmark_deltas is None:
         return 0.0
     if head is None:
-        raise InputError("`grad_landmark_deltas` is given, but the network has no landmark head; pass None")
+        raise InputError(
+            "backward: `grad_landmark_deltas` is given, but the network has no landmark head; pass None"
+        )
     if grad_landmark_deltas is None:
         raise InputError(
-            "`grad_landmark_deltas` is None, but the network has a landmark head; "
+            "backward: `grad_landmark_deltas` is None, but the network has a landmark head; "
             "pass zeros if there is nothing to learn from"
         )
     return head.backward(grad_landmark_deltas)

@@ -13,7 +13,7 @@ from minidet.training.objectives.objective import Objective
 from minidet.training.objectives.retinaface import (
     PAPER,
     REFERENCE,
-    RetinaFaceSettings,
+    RetinaFaceLossSettings,
     retinaface_objective,
 )
 from minidet.training.objectives.retinaface_targets import RetinaFaceTargets, retinaface_targets
@@ -27,7 +27,7 @@ __all__ = [
     "Alpha",
     "MTCNNTargets",
     "Objective",
-    "RetinaFaceSettings",
+    "RetinaFaceLossSettings",
     "RetinaFaceTargets",
     "SampleType",
     "mtcnn_objective",

@@ -25,7 +25,7 @@ from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.losses import softmax_cross_entropy, squared_error
 from minidet.training.mining import keep_hardest
-from minidet.training.objectives.objective import Objective, check_weights, sum_over
+from minidet.training.objectives.objective import Objective, check_weights, naming_place, sum_over
 
 
 class SampleType(IntEnum):
@@ -157,7 +157,8 @@ def mtcnn_objective(
     labels = positive.astype(np.intp)
 
     rows = logits.reshape(len(types), 2)  # P-Net's (M, 2, 1, 1) too
-    losses, _ = softmax_cross_entropy(rows[classified], labels[classified], reduction="none")
+    with naming_place("mtcnn_objective", classified, ("sample",)):
+        losses, _ = softmax_cross_entropy(rows[classified], labels[classified], reduction="none")
     kept = classified.copy()
     kept[classified] = keep_hardest(losses, mined_share)
 
@@ -168,9 +169,16 @@ def mtcnn_objective(
         wanted: NDArray[Any],
         weight: float,
     ) -> tuple[float, FloatArray]:
-        rows = predictions.reshape(predictions.shape[:2])
-        divisor = max(int(chosen.sum()), 1) if reduction == "mean" else 1
-        value, gradient = sum_over(chosen, loss, rows, wanted[chosen], weight=weight, divisor=divisor)
+        value, gradient = sum_over(
+            chosen,
+            loss,
+            predictions.reshape(predictions.shape[:2]),
+            wanted[chosen],
+            weight=weight,
+            divisor=max(int(chosen.sum()), 1) if reduction == "mean" else 1,
+            function="mtcnn_objective",
+            axes=("sample",),
+        )
         return value, gradient.reshape(predictions.shape)
 
     classification, grad_logits = task(kept, softmax_cross_entropy, logits, labels, alpha.classification)
@@ -199,6 +207,8 @@ def _check(
         raise InputError(f"mtcnn_objective: reduction={reduction!r}; expected 'mean' or 'sum'")
     types = targets.sample_types
     check_ndim("mtcnn_objective", "sample_types", types, 1, "M,")
+    if not np.issubdtype(types.dtype, np.integer):  # True would pass for POSITIVE
+        raise InputError(f"mtcnn_objective: `sample_types` is {types.dtype}; expected whole numbers")
     unknown = ~np.isin(types, list(SampleType))
     if unknown.any():
         m = int(np.argmax(unknown))

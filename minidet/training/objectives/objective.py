@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._typing import FloatArray
-from minidet.errors import InputError, is_number
+from minidet.errors import InputError, LossOverflowError, is_number
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def sum_over(
     *,
     weight: float,
     divisor: float,
+    function: str,
+    axes: tuple[str, ...],
 ) -> tuple[float, FloatArray]:
     """Add up ``loss`` over the chosen predictions only.
 
@@ -61,6 +65,8 @@ def sum_over(
         Of this task in the objective.
     divisor : float
         Above zero.
+    function, axes : str, tuple of str
+        The objective and the axes of ``chosen``, for messages.
 
     Returns
     -------
@@ -69,10 +75,22 @@ def sum_over(
     gradient : array like ``predictions``
         Of ``weight * value``; zero for predictions that were not chosen.
     """
-    value, grad_chosen = loss(predictions[chosen], targets, reduction="sum")
+    with naming_place(function, chosen, axes):
+        value, grad_chosen = loss(predictions[chosen], targets, reduction="sum")
     gradient = np.zeros_like(predictions)
     gradient[chosen] = grad_chosen * (weight / divisor)
     return value / divisor, gradient
+
+
+@contextmanager
+def naming_place(function: str, chosen: NDArray[np.bool_], axes: tuple[str, ...]) -> Iterator[None]:
+    """Let an overflow in a loss over the ``chosen`` predictions name the place in the batch, by its axes."""
+    try:
+        yield
+    except LossOverflowError as error:
+        index = np.argwhere(chosen)[error.sample]
+        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True))
+        raise InputError(f"{function}: {error.what} in {place}, where {error.why}") from error
 
 
 def check_weights(settings: object, *names: str) -> None:
@@ -81,3 +99,13 @@ def check_weights(settings: object, *names: str) -> None:
         weight = getattr(settings, name)
         if not (is_number(weight) and 0 <= weight < float("inf")):
             raise InputError(f"{type(settings).__name__}: {name}={weight!r}; expected a number from 0 up")
+
+
+def check_counts(settings: object, *names: str) -> None:
+    """Require of each count in ``settings`` a whole number from 0 up."""
+    for name in names:
+        count = getattr(settings, name)
+        if not isinstance(count, numbers.Integral) or count < 0:
+            raise InputError(
+                f"{type(settings).__name__}: {name}={count!r}; expected a whole number from 0 up"
+            )

@@ -3,6 +3,7 @@ r"""What RetinaFace minimises: face or not, box, landmarks and, where there is o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,12 +15,20 @@ from minidet.boxes import PAPER_THRESHOLDS, REFERENCE_THRESHOLDS, MatchThreshold
 from minidet.errors import InputError
 from minidet.losses import edge_length_l1, smooth_l1, softmax_cross_entropy, vertex_l1
 from minidet.training.mining import mine_negatives
-from minidet.training.objectives.objective import Objective, check_weights, sum_over
+from minidet.training.objectives.objective import (
+    Objective,
+    check_counts,
+    check_weights,
+    naming_place,
+    sum_over,
+)
 from minidet.training.objectives.retinaface_targets import RetinaFaceTargets
+
+_sum_over = partial(sum_over, function="retinaface_objective", axes=("image", "anchor"))
 
 
 @dataclass(frozen=True)
-class RetinaFaceSettings:
+class RetinaFaceLossSettings:
     r"""The figures of the objective; :data:`PAPER` and :data:`REFERENCE` are the two published sets.
 
     Attributes
@@ -29,7 +38,7 @@ class RetinaFaceSettings:
     mesh_weight : float or None
         :math:`\lambda_3`; None without a mesh branch.
     thresholds : MatchThresholds
-        Which anchors are positive and negative.
+        Which anchors are positive and negative: what :func:`retinaface_targets` is to be given.
     negative_ratio : int
         Negatives kept per positive, hardest first.
     min_negatives : int
@@ -50,20 +59,28 @@ class RetinaFaceSettings:
 
     def __post_init__(self) -> None:
         check_weights(self, "box_weight", "landmark_weight")
+        check_weights(self, "beta")
         if self.mesh_weight is not None:
             check_weights(self, "mesh_weight")
+        check_counts(self, "negative_ratio", "min_negatives")
+        if not isinstance(self.thresholds, MatchThresholds):
+            raise InputError(
+                f"RetinaFaceLossSettings: thresholds={self.thresholds!r}; expected MatchThresholds"
+            )
 
 
-PAPER = RetinaFaceSettings(
+PAPER = RetinaFaceLossSettings(
     box_weight=0.25,
     landmark_weight=0.1,
     mesh_weight=0.01,
     thresholds=PAPER_THRESHOLDS,
     negative_ratio=3,
 )
-"""Deng et al. 2019, arXiv 1905.00641, eq. 1 and the paragraph on anchor settings."""
+"""Deng et al. 2019, arXiv 1905.00641, eq. 1 and the paragraph on anchor settings. The 0.01 stands there
+before the pixel loss; it is kept for the mesh loss, which took its place in 2020 with a weight that we could
+not read."""
 
-REFERENCE = RetinaFaceSettings(
+REFERENCE = RetinaFaceLossSettings(
     box_weight=2.0,
     landmark_weight=1.0,
     mesh_weight=None,
@@ -79,7 +96,7 @@ def retinaface_objective(
     landmark_deltas: FloatArray,
     targets: RetinaFaceTargets,
     *,
-    settings: RetinaFaceSettings = REFERENCE,
+    settings: RetinaFaceLossSettings = REFERENCE,
     vertices: FloatArray | None = None,
     triangles: NDArray[np.integer[Any]] | None = None,
 ) -> Objective:
@@ -102,7 +119,7 @@ def retinaface_objective(
     landmark_deltas : (N, A, 10) array of the same type
         The outputs of the network.
     targets : RetinaFaceTargets
-    settings : RetinaFaceSettings
+    settings : RetinaFaceLossSettings
     vertices : (N, A, V, 3) array of the same type, optional
         Output of a mesh branch.
     triangles : (T, 3) integer array, optional
@@ -125,8 +142,8 @@ def retinaface_objective(
     place of the pixel loss. The divisors are those of biubug6/Pytorch_Retinaface; the paper names none.
 
     With ``min_negatives`` an image may keep more negatives than its positives call for. The classification
-    is then divided by kept negatives / ratio, if that is more than the positives, so that a negative anchor
-    never weighs more than in an image where the ratio holds.
+    is then divided by kept negatives / ratio, if that is more than the positives, so that all negatives
+    together never weigh more than where the ratio holds.
 
     The gradient of a sum is the sum of the gradients; anchors that matching ignores or mining drops have the
     gradient zero. The choice itself is not differentiated.
@@ -160,7 +177,8 @@ def retinaface_objective(
     positive, negative = targets.positive, targets.negative  # (N, A)
     labels = positive.astype(np.intp)
 
-    losses, _ = softmax_cross_entropy(logits.reshape(-1, 2), labels.ravel(), reduction="none")
+    with naming_place("retinaface_objective", np.ones(positive.shape, np.bool_), ("image", "anchor")):
+        losses, _ = softmax_cross_entropy(logits.reshape(-1, 2), labels.ravel(), reduction="none")
     mined = mine_negatives(
         losses.reshape(positive.shape),
         positive,
@@ -171,7 +189,7 @@ def retinaface_objective(
     kept = positive | mined
 
     faces = max(int(positive.sum()), 1)
-    classification, grad_logits = sum_over(
+    classification, grad_logits = _sum_over(
         kept,
         softmax_cross_entropy,
         logits,
@@ -185,12 +203,12 @@ def retinaface_objective(
     ) -> tuple[float, FloatArray]:
         return smooth_l1(predictions, wanted, beta=settings.beta, reduction=reduction)
 
-    box, grad_box_deltas = sum_over(
+    box, grad_box_deltas = _sum_over(
         positive, error, box_deltas, targets.box_deltas, weight=settings.box_weight, divisor=faces
     )
     landmarked = positive.copy()
     landmarked[positive] = targets.has_landmarks
-    landmark, grad_landmark_deltas = sum_over(
+    landmark, grad_landmark_deltas = _sum_over(
         landmarked,
         error,
         landmark_deltas,
@@ -236,7 +254,7 @@ def _mesh_task(
         return at_vertices + of_edges, grad_at_vertices + grad_of_edges
 
     wanted = targets.vertices[targets.has_mesh]  # (faces with a mesh, V, 3)
-    return sum_over(meshed, error, vertices, wanted, weight=weight, divisor=max(int(meshed.sum()), 1))
+    return _sum_over(meshed, error, vertices, wanted, weight=weight, divisor=max(int(meshed.sum()), 1))
 
 
 def _check(

@@ -133,8 +133,18 @@ def _targets_of_image(
             f"point {point} of face {g} is not finite: {landmarks[g, point]}; "
             "`has_landmarks` is False for faces whose points are not known"
         )
+    missing = has_landmarks & (landmarks == -1).all(axis=(1, 2))  # (G,)
+    if missing.any():
+        raise InputError(
+            f"all points of face {int(np.argmax(missing))} are -1, which WIDER FACE writes for missing ones; "
+            "`has_landmarks` is False for faces whose points are not known"
+        )
     boxes = boxes.astype(anchors.dtype)
     match = match_anchors(anchors, boxes, thresholds)
+    apart = (boxes[:, :2] >= anchors[:, 2:].max(axis=0)) | (boxes[:, 2:] <= anchors[:, :2].min(axis=0))
+    if apart.any():
+        g = int(np.argmax(apart.any(axis=1)))
+        raise InputError(f"face {g} lies beyond all anchors: {boxes[g]}; are both x1 y1 x2 y2 in pixels?")
     face, matched = match.face[match.positive], anchors[match.positive]  # (P,), (P, 4)
 
     box_deltas = encode_boxes(boxes[face], matched)  # (P, 4)

@@ -27,7 +27,8 @@ class Adam(Optimizer):
     step. m and v are running means of the gradient and of its square. Both start at zero, so after t steps
     their weights add up to :math:`(1 - \beta) \sum_{i<t} \beta^i = 1 - \beta^t` and not to one; the division
     makes up for it. The quotient is about 1 where a gradient keeps its sign and small where it flickers, so a
-    weight moves by at most about :math:`\eta` whatever the scale of the loss.
+    weight moves by about :math:`\eta` or less whatever the scale of the loss. The most is
+    :math:`\eta (1 - \beta_1) / \sqrt{1 - \beta_2}`, 3.2 times as far, where one gradient follows many zeros.
 
     Parameters
     ----------

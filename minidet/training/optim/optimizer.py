@@ -84,12 +84,30 @@ class Optimizer(ABC):
         Raises
         ------
         InputError
-            If a gradient is missing, not finite or not like its parameter; then nothing is changed.
+            If a gradient is missing, not finite, not like its parameter, or so large that the step overflows;
+            then nothing is changed.
         """
         gradients = {name: self._gradient(name, parameter) for name, parameter in self.parameters.items()}
+        before = {kind: dict(arrays) for kind, arrays in self.buffers().items()}
         self.steps += 1
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # reported by the checks that follow
+                moved = {
+                    name: self.update(name, parameter.data, gradients[name])
+                    for name, parameter in self.parameters.items()
+                }
+            for name, data in moved.items():
+                check_finite_numbers(self._name, f"the new `{name}`", data)
+            for kind, arrays in self.buffers().items():
+                for name, array in arrays.items():
+                    check_finite_numbers(self._name, f"the {kind} of `{name}`", array)
+        except InputError:
+            self.steps -= 1
+            for kind, arrays in self.buffers().items():
+                arrays.update(before[kind])
+            raise
         for name, parameter in self.parameters.items():
-            parameter.data = self.update(name, parameter.data, gradients[name])
+            parameter.data = moved[name]
 
     @abstractmethod
     def update(self, name: str, data: FloatArray, grad: FloatArray) -> FloatArray:

@@ -49,8 +49,8 @@ class SGD(Optimizer):
     Notes
     -----
     Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning",
-    ICML 2013, section 2. Nesterov's method steps from the point :math:`\mu v` further on; the variable ``w``
-    is that point here, which is why the velocity appears in the formula twice.
+    ICML 2013, section 2. Nesterov's method measures the gradient :math:`-\eta \mu v` further on; the variable
+    ``w`` is that point here, which is why the velocity appears in the formula twice.
 
     Examples
     --------
