@@ -1,7 +1,8 @@
-"""Checks on arrays that operations, losses and box functions have in common."""
+"""Checks that operations, losses, box functions and training have in common."""
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,9 @@ def check_finite(function: str, name: str, array: NDArray[Any], *axes: str) -> N
         index = tuple(int(i) for i in np.argwhere(~finite)[0][: len(axes)])
         place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True))
         raise InputError(f"{function}: `{name}` is not finite in {place}: {array[index]}")
+
+
+def check_whole(function: str, name: str, value: object, *, least: int) -> None:
+    """Require a whole number from ``least`` up."""
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f"{function}: {name}={value!r}; expected a whole number from {least} up")

@@ -6,12 +6,10 @@ over easy background; so only the samples or anchors that cost most are kept.
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._check import check_finite, check_float, check_ndim, check_shape
+from minidet._check import check_finite, check_float, check_ndim, check_shape, check_whole
 from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError, is_share
 
@@ -135,8 +133,8 @@ def mine_negatives(
             "expected one at most"
         )
     check_finite("mine_negatives", "losses", losses, "image", "anchor")
-    _check_count("ratio", ratio)
-    _check_count("at_least", at_least)
+    check_whole("mine_negatives", "ratio", ratio, least=0)
+    check_whole("mine_negatives", "at_least", at_least, least=0)
 
     kept = np.zeros(losses.shape, np.bool_)
     for n in range(len(losses)):
@@ -150,8 +148,3 @@ def mine_negatives(
 def _largest_first(losses: FloatArray) -> IntArray:
     """Return the indices that sort ``losses`` downwards; of equal ones the earlier comes first."""
     return np.argsort(-losses, kind="stable")
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, numbers.Integral) or value < 0:
-        raise InputError(f"mine_negatives: {name}={value!r}; expected a whole number from 0 up")

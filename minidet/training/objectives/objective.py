@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,13 +98,3 @@ def check_weights(settings: object, *names: str) -> None:
         weight = getattr(settings, name)
         if not (is_number(weight) and 0 <= weight < float("inf")):
             raise InputError(f"{type(settings).__name__}: {name}={weight!r}; expected a number from 0 up")
-
-
-def check_counts(settings: object, *names: str) -> None:
-    """Require of each count in ``settings`` a whole number from 0 up."""
-    for name in names:
-        count = getattr(settings, name)
-        if not isinstance(count, numbers.Integral) or count < 0:
-            raise InputError(
-                f"{type(settings).__name__}: {name}={count!r}; expected a whole number from 0 up"
-            )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._check import check_finite, check_float, check_ndim, check_shape
+from minidet._check import check_finite, check_float, check_ndim, check_shape, check_whole
 from minidet._typing import FloatArray
 from minidet.boxes import PAPER_THRESHOLDS, REFERENCE_THRESHOLDS, MatchThresholds
 from minidet.errors import InputError
@@ -17,7 +17,6 @@ from minidet.losses import edge_length_l1, smooth_l1, softmax_cross_entropy, ver
 from minidet.training.mining import mine_negatives
 from minidet.training.objectives.objective import (
     Objective,
-    check_counts,
     check_weights,
     naming_place,
     sum_over,
@@ -62,7 +61,8 @@ class RetinaFaceLossSettings:
         check_weights(self, "beta")
         if self.mesh_weight is not None:
             check_weights(self, "mesh_weight")
-        check_counts(self, "negative_ratio", "min_negatives")
+        check_whole("RetinaFaceLossSettings", "negative_ratio", self.negative_ratio, least=0)
+        check_whole("RetinaFaceLossSettings", "min_negatives", self.min_negatives, least=0)
         if not isinstance(self.thresholds, MatchThresholds):
             raise InputError(
                 f"RetinaFaceLossSettings: thresholds={self.thresholds!r}; expected MatchThresholds"

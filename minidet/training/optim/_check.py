@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 
 import numpy as np
@@ -65,9 +64,3 @@ def check_below_one(function: str, name: str, value: float) -> None:
     """Require a share that something keeps of itself at every step: one would keep everything for ever."""
     if not is_number(value) or not 0 <= value < 1:
         raise InputError(f"{function}: {name}={value!r}; expected at least 0 and below 1")
-
-
-def check_whole(function: str, name: str, value: object, *, least: int) -> None:
-    """Require a whole number from ``least`` up."""
-    if not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"{function}: {name}={value!r}; expected a whole number from {least} up")

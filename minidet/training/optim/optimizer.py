@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minidet._check import check_whole
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 from minidet.nn.parameter import Parameter
@@ -17,7 +18,6 @@ from minidet.training.optim._check import (
     check_finite_numbers,
     check_gradient,
     check_parameters,
-    check_whole,
 )
 
 

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from minidet._check import check_whole
 from minidet.errors import InputError
-from minidet.training.optim._check import check_above_zero, check_at_least_zero, check_whole
+from minidet.training.optim._check import check_above_zero, check_at_least_zero
 
 Schedule: TypeAlias = Callable[[int], float]
 """From the number of steps already taken, 0 before the first, to the learning rate of the next."""
