@@ -12,6 +12,7 @@ Where to read on, following an image through the package; no step needs a file o
 ``models``            the networks: P-Net, R-Net, O-Net; MobileNet, pyramid, context, heads
 ``weights``           the shipped numbers, and readers for the reference checkpoints
 ``detectors``         image in, faces out: one function of numbered steps each
+``fast``              the same arithmetic with explicit vectors, fused layers and threads
 ``api``               the classes below
 ====================  ==================================================================================
 """
@@ -19,9 +20,22 @@ Where to read on, following an image through the package; no step needs a file o
 from minidet.api import MTCNN, RetinaFace, detect
 from minidet.detections import Detections, Face
 from minidet.errors import InputError
+from minidet.fast import get_num_threads, set_num_threads
 from minidet.image import draw, read_image
 from minidet.trace import Trace
 
 __version__ = "0.1.0"
 
-__all__ = ["MTCNN", "Detections", "Face", "InputError", "RetinaFace", "Trace", "detect", "draw", "read_image"]
+__all__ = [
+    "MTCNN",
+    "Detections",
+    "Face",
+    "InputError",
+    "RetinaFace",
+    "Trace",
+    "detect",
+    "draw",
+    "get_num_threads",
+    "read_image",
+    "set_num_threads",
+]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from minidet import fast
 from minidet._jit import compilation
 from minidet._typing import RGBImage
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
+from minidet.detectors.retinaface import BoxesScoresLandmarks
 from minidet.errors import InputError
 from minidet.image import ImageSource, read_image
 from minidet.models.mtcnn import ONet, PNet, RNet
@@ -24,7 +26,7 @@ from minidet.nn import Module
 from minidet.trace import SILENT, Recorder, Trace
 from minidet.weights import load_weights
 
-Backend = Literal["readable"]
+Backend = Literal["fast", "readable"]
 M = TypeVar("M", bound=Module)
 
 
@@ -139,8 +141,9 @@ class MTCNN(Detector):
         What R-Net and O-Net see of a box that reaches outside the image.
     weights : str or path
         A shipped name or a file; see ``minidet weights list``.
-    backend : "readable"
-        The definitions in ``minidet.ops``.
+    backend : "fast" or "readable"
+        The compiled networks of :mod:`minidet.fast`, or the definitions in ``minidet.ops``. Both find the
+        same faces. With ``NUMBA_DISABLE_JIT=1`` there are only the definitions.
 
     Attributes
     ----------
@@ -169,7 +172,7 @@ class MTCNN(Detector):
         *,
         crop_border: Literal["clip", "zero"] = "clip",
         weights: str | os.PathLike[str] = "mtcnn",
-        backend: Backend = "readable",
+        backend: Backend = "fast",
     ) -> None:
         self.settings = MTCNNSettings(
             min_face_size=min_face_size,
@@ -177,7 +180,7 @@ class MTCNN(Detector):
             score_thresholds=score_thresholds,
             crop_border=crop_border,
         )
-        _check_backend(backend)
+        _is_fast(backend)
         state = load_weights(weights, architecture="mtcnn")
         self.pnet = _loaded(PNet(landmark_head="pnet.landmark_head.weight" in state), state, "pnet.").predict
         self.rnet = _loaded(RNet(landmark_head="rnet.landmark_head.weight" in state), state, "rnet.").predict
@@ -203,8 +206,9 @@ class RetinaFace(Detector):
         At most so many anchors go into the NMS and come out of it, best first.
     weights : str or path
         A shipped name or a file; see ``minidet weights list``.
-    backend : "readable"
-        The definitions in ``minidet.ops``.
+    backend : "fast" or "readable"
+        The compiled networks of :mod:`minidet.fast`, or the definitions in ``minidet.ops``. Both find the
+        same faces. With ``NUMBA_DISABLE_JIT=1`` there are only the definitions.
 
     Attributes
     ----------
@@ -234,7 +238,7 @@ class RetinaFace(Detector):
         max_candidates: int = 5000,
         max_faces: int = 750,
         weights: str | os.PathLike[str] = "retinaface_mobilenet025",
-        backend: Backend = "readable",
+        backend: Backend = "fast",
     ) -> None:
         self.settings = RetinaFaceSettings(
             score_threshold=score_threshold,
@@ -243,13 +247,18 @@ class RetinaFace(Detector):
             max_candidates=max_candidates,
             max_faces=max_faces,
         )
-        _check_backend(backend)
         state = load_weights(weights, architecture="retinaface_mobilenet025")
         self._model = _loaded(RetinaFaceNet(), state, "")
-        self.network = self._model.predict
+        self.network: BoxesScoresLandmarks
+        if _is_fast(backend):
+            self.network = network = fast.compile(self._model)
+            self._find = partial(fast.detect_retinaface, network=network, settings=self.settings)
+        else:
+            self.network = self._model.predict
+            self._find = partial(detect_retinaface, network=self.network, settings=self.settings)
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
-        return detect_retinaface(image, self.network, self.settings, recorder)
+        return self._find(image, recorder=recorder)
 
     def trace(self, source: ImageSource) -> Trace:
         """Detect, and keep what every step computed; ``features`` has the network's inner maps by name.
@@ -302,11 +311,10 @@ def _is_one_image(sources: Any) -> bool:
     return hasattr(sources, "read") or not isinstance(sources, Iterable)
 
 
-def _check_backend(backend: str) -> None:
-    if backend == "fast":
-        raise InputError("backend='fast' is not part of this version yet; use backend='readable'")
-    if backend != "readable":
-        raise InputError(f"backend={backend!r}; expected 'readable'")
+def _is_fast(backend: str) -> bool:
+    if backend not in ("fast", "readable"):
+        raise InputError(f"backend={backend!r}; expected 'fast' or 'readable'")
+    return backend == "fast" and fast.is_available()
 
 
 def _loaded(network: M, state: Mapping[str, NDArray[Any]], prefix: str) -> M:

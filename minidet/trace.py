@@ -35,7 +35,15 @@ class Step:
 
 
 class Recorder:
-    """Is told the steps of a detector, and forgets them; :class:`Trace` is the one that keeps them."""
+    """Is told the steps of a detector, and forgets them; :class:`Trace` is the one that keeps them.
+
+    Attributes
+    ----------
+    keeps : bool
+        Whether it is worth making something only to record it.
+    """
+
+    keeps = False
 
     def record(self, step: str, **values: Any) -> None:
         """Note that ``step`` has ended, and what it computed."""
@@ -56,6 +64,8 @@ class Trace(Recorder):
     features : dict of name to array
         The maps inside the network, where the detector has them to show (RetinaFace).
     """
+
+    keeps = True
 
     def __init__(self) -> None:
         self.steps: list[Step] = []

@@ -67,9 +67,10 @@ def test_import_starts_no_thread_and_no_process_and_opens_no_socket():
 
 
 @pytest.mark.parametrize("model", ["mtcnn", "retinaface"])
-def test_nor_does_detecting(model):
+def test_nor_does_detecting_with_one_thread(model):
     detecting = """
 import numpy as np
+minidet.set_num_threads(1)
 image = np.zeros((64, 64, 3), np.uint8)
 print(len(minidet.detect(image, model=sys.argv[1])))
 assert threading.active_count() == 1, threading.enumerate()
@@ -101,7 +102,9 @@ def test_the_names_promised_are_there():
         "Trace",
         "detect",
         "draw",
+        "get_num_threads",
         "read_image",
+        "set_num_threads",
     }
     assert promised <= set(minidet.__all__)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._check import check_float
+from minidet._check import check_finite, check_float
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 
@@ -30,3 +30,26 @@ def check_area(function: str, kind: str, boxes: FloatArray, before: str) -> None
         raise InputError(
             f"{function}: {kind} {row} {fault}: {boxes[row]}; boxes are x1 y1 x2 y2; drop it before {before}"
         )
+
+
+def check_nms(boxes: FloatArray, scores: FloatArray, iou_threshold: float, overlap: str) -> None:
+    """Require one finite score per finite box, a threshold from 0 to 1, a known kind of overlap."""
+    check_rows("nms", "boxes", boxes, 4)
+    if scores.shape != (len(boxes),):
+        raise InputError(f"nms: `scores` has shape {scores.shape}; expected ({len(boxes)},), one per box")
+    check_float("nms", scores=scores)
+    if not 0 <= iou_threshold <= 1:
+        raise InputError(f"nms: iou_threshold={iou_threshold}; expected 0 to 1")
+    if overlap not in ("union", "min"):
+        raise InputError(f"nms: overlap={overlap!r}; expected 'union' or 'min'")
+    check_finite("nms", "boxes", boxes)
+    check_finite("nms", "scores", scores)
+
+
+def check_matching(anchors: FloatArray, boxes: FloatArray) -> None:
+    """Require anchors and boxes of one float type, all finite and with an area."""
+    check_rows("match_anchors", "anchors", anchors, 4)
+    check_rows("match_anchors", "boxes", boxes, 4)
+    check_float("match_anchors", anchors=anchors, boxes=boxes)
+    check_area("match_anchors", "anchor", anchors, "matching")
+    check_area("match_anchors", "box", boxes, "matching")

@@ -54,12 +54,7 @@ def generate_anchors(
     array([[-4., -4., 12., 12.],
            [ 4., -4., 20., 12.]], dtype=float32)
     """
-    if height < 1 or width < 1:
-        raise InputError(f"generate_anchors: image of {height} x {width}; expected sides of at least 1 pixel")
-    if len(strides) != len(sizes) or len(strides) == 0:
-        raise InputError(f"generate_anchors: {len(strides)} strides and {len(sizes)} sets of sizes")
-    if not all(stride >= 1 for stride in strides) or not all(s > 0 for level in sizes for s in level):
-        raise InputError(f"generate_anchors: strides={strides}, sizes={sizes}; expected positive numbers")
+    check_anchors("generate_anchors", height, width, strides, sizes)
     return np.concatenate([_level(height, width, s, level) for s, level in zip(strides, sizes, strict=True)])
 
 
@@ -71,3 +66,15 @@ def _level(height: int, width: int, stride: int, sizes: Sequence[float]) -> Floa
     cy, cx, half = np.meshgrid(cy, cx, half, indexing="ij")  # (rows, columns, sizes) each
     corners = np.stack([cx - half, cy - half, cx + half, cy + half], axis=-1)  # (rows, columns, sizes, 4)
     return corners.reshape(-1, 4).astype(np.float32)
+
+
+def check_anchors(
+    function: str, height: int, width: int, strides: Sequence[int], sizes: Sequence[Sequence[float]]
+) -> None:
+    """Require an image, and levels with one stride and one set of sizes each."""
+    if height < 1 or width < 1:
+        raise InputError(f"{function}: image of {height} x {width}; expected sides of at least 1 pixel")
+    if len(strides) != len(sizes) or len(strides) == 0:
+        raise InputError(f"{function}: {len(strides)} strides and {len(sizes)} sets of sizes")
+    if not all(stride >= 1 for stride in strides) or not all(s > 0 for level in sizes for s in level):
+        raise InputError(f"{function}: strides={strides}, sizes={sizes}; expected positive numbers")

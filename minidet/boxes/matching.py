@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._check import check_float
 from minidet._typing import FloatArray, IntArray
-from minidet.boxes._check import check_area, check_rows
+from minidet.boxes._check import check_matching
 from minidet.boxes.iou import iou
 from minidet.errors import InputError, is_share
 
@@ -159,13 +158,8 @@ def match_anchors(
     >>> match_anchors(anchors, boxes, PAPER_THRESHOLDS).face
     array([ 0, -1, -1])
     """
-    check_rows("match_anchors", "anchors", anchors, 4)
-    check_rows("match_anchors", "boxes", boxes, 4)
-    check_float("match_anchors", anchors=anchors, boxes=boxes)
-    check_area("match_anchors", "anchor", anchors, "matching")
-    check_area("match_anchors", "box", boxes, "matching")
+    check_matching(anchors, boxes)
     A, G = len(anchors), len(boxes)
-    as_type = anchors.dtype.type  # 0.35 in float32 is not 0.35 in float64
     face = np.full(A, -1, np.intp)
     best_iou = np.zeros(A, anchors.dtype)
     if A == 0 or G == 0:
@@ -180,7 +174,18 @@ def match_anchors(
         best_iou[larger] = overlap[larger]
         best_anchor[g] = overlap.argmax()
         best_anchor_iou[g] = overlap.max()
+    return decide(face, best_iou, best_anchor, best_anchor_iou, thresholds)
 
+
+def decide(
+    face: IntArray,
+    best_iou: FloatArray,
+    best_anchor: IntArray,
+    best_anchor_iou: FloatArray,
+    thresholds: MatchThresholds,
+) -> Match:
+    """Apply the thresholds to the best face (A,) of every anchor and the best anchor (G,) of every face."""
+    as_type = best_iou.dtype.type  # 0.35 in float32 is not 0.35 in float64
     positive = best_iou >= as_type(thresholds.positive)  # (A,)
     negative = best_iou < as_type(thresholds.negative)  # (A,)
     face[~positive] = -1

@@ -7,11 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._check import check_finite, check_float
 from minidet._jit import jit
 from minidet._typing import FloatArray, IntArray
-from minidet.boxes._check import check_rows
-from minidet.errors import InputError
+from minidet.boxes._check import check_nms
 
 
 def nms(
@@ -59,17 +57,7 @@ def nms(
     >>> nms(boxes, np.array([0.9, 0.8, 0.7]), 0.5)
     array([0, 2])
     """
-    check_rows("nms", "boxes", boxes, 4)
-    if scores.shape != (len(boxes),):
-        raise InputError(f"nms: `scores` has shape {scores.shape}; expected ({len(boxes)},), one per box")
-    check_float("nms", scores=scores)
-    if not 0 <= iou_threshold <= 1:
-        raise InputError(f"nms: iou_threshold={iou_threshold}; expected 0 to 1")
-    if overlap not in ("union", "min"):
-        raise InputError(f"nms: overlap={overlap!r}; expected 'union' or 'min'")
-    check_finite("nms", "boxes", boxes)
-    check_finite("nms", "scores", scores)
-
+    check_nms(boxes, scores, iou_threshold, overlap)
     order = np.argsort(-scores, kind="stable")
     dropped = np.zeros(len(boxes), np.bool_)
     # The threshold is compared in the boxes' own type: 0.4 in float32 is not 0.4 in float64.

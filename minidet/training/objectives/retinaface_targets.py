@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minidet._check import check_float
 from minidet._typing import FloatArray
-from minidet.boxes import MatchThresholds, encode_boxes, encode_landmarks, match_anchors
+from minidet.boxes import Match, MatchThresholds, encode_boxes, encode_landmarks, match_anchors
 from minidet.errors import InputError
+
+Matcher: TypeAlias = Callable[[FloatArray, FloatArray, MatchThresholds], Match]
+"""Anchors (A, 4), boxes (G, 4) and thresholds in, a match out."""
 
 
 class RetinaFaceTargets(NamedTuple):
@@ -47,6 +50,8 @@ def retinaface_targets(
     landmarks: Sequence[FloatArray],
     has_landmarks: Sequence[NDArray[np.bool_]],
     thresholds: MatchThresholds,
+    *,
+    matcher: Matcher = match_anchors,
 ) -> RetinaFaceTargets:
     """Match the anchors to the faces of each image, and encode the faces they got.
 
@@ -60,6 +65,8 @@ def retinaface_targets(
     has_landmarks : N bool arrays (G,)
         Which faces have landmarks; the points of the others are not read and may be anything.
     thresholds : MatchThresholds
+    matcher : callable
+        What matches the anchors to the faces of one image.
 
     Returns
     -------
@@ -98,7 +105,7 @@ def retinaface_targets(
     images = []
     for n, faces in enumerate(zip(boxes, landmarks, has_landmarks, strict=True)):
         try:
-            images.append(_targets_of_image(anchors, *faces, thresholds))
+            images.append(_targets_of_image(anchors, *faces, thresholds, matcher))
         except InputError as error:
             raise InputError(f"retinaface_targets: image {n}: {error}") from error
     positive, negative, box_deltas, landmark_deltas, with_landmarks = zip(*images, strict=True)
@@ -117,6 +124,7 @@ def _targets_of_image(
     landmarks: FloatArray,
     has_landmarks: NDArray[np.bool_],
     thresholds: MatchThresholds,
+    matcher: Matcher,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], FloatArray, FloatArray, NDArray[np.bool_]]:
     G = len(boxes)
     if landmarks.shape != (G, 5, 2):
@@ -140,7 +148,7 @@ def _targets_of_image(
             "`has_landmarks` is False for faces whose points are not known"
         )
     boxes = boxes.astype(anchors.dtype)
-    match = match_anchors(anchors, boxes, thresholds)
+    match = matcher(anchors, boxes, thresholds)
     apart = (boxes[:, :2] >= anchors[:, 2:].max(axis=0)) | (boxes[:, 2:] <= anchors[:, :2].min(axis=0))
     if apart.any():
         g = int(np.argmax(apart.any(axis=1)))

@@ -1,0 +1,1 @@
+"""The networks of the fast path: one page each, kernel calls in the order of ``forward``."""
