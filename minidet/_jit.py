@@ -16,6 +16,7 @@ import hashlib
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -52,12 +53,18 @@ def _compiled(kernel: Kernel, stamp: Callable[[], str]) -> Kernel:
     return cast(Kernel, compiled)
 
 
+_PROCESS = uuid.uuid4().hex[:12]
+"""Part of the names of the files this process writes."""
+
+
 class KernelCache:
-    """Keeps the machine code of one kernel on disk, as Numba's ``cache=True`` does, with three differences.
+    """Keeps the machine code of one kernel on disk, as Numba's ``cache=True`` does, with four differences.
 
     Nothing is looked up before the first call, which would take a millisecond for each kernel at every
     import. No place for it, a full disk or an exceeded quota is no reason to stop. And beside the date of the
-    kernel's file there is a ``stamp``: code kept under another stamp is out of date.
+    kernel's file there is a ``stamp``: code kept under another stamp is out of date. And two processes that
+    compile the kernel at the same time write to two files: Numba's would write to one, and either could later
+    be given code that the other has made for other types of arguments.
 
     Parameters
     ----------
@@ -77,8 +84,9 @@ class KernelCache:
         except RuntimeError:  # neither the package's folder nor the user's can be written: compile every time
             compilation.kept = False
             return NullCache()
+        file = cache._cache_file
+        file._data_name_pattern = file._data_name_pattern.replace("{number", _PROCESS + ".{number")
         if stamp := self._stamp():
-            file = cache._cache_file
             file._source_stamp = (file._source_stamp, stamp)
         return cache
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -17,7 +17,6 @@ from minidet._jit import compilation
 from minidet._typing import RGBImage
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
-from minidet.detectors.retinaface import BoxesScoresLandmarks
 from minidet.errors import InputError
 from minidet.image import ImageSource, read_image
 from minidet.models.mtcnn import ONet, PNet, RNet
@@ -180,14 +179,17 @@ class MTCNN(Detector):
             score_thresholds=score_thresholds,
             crop_border=crop_border,
         )
-        _is_fast(backend)
+        is_fast = _is_fast(backend)
         state = load_weights(weights, architecture="mtcnn")
-        self.pnet = _loaded(PNet(landmark_head="pnet.landmark_head.weight" in state), state, "pnet.").predict
-        self.rnet = _loaded(RNet(landmark_head="rnet.landmark_head.weight" in state), state, "rnet.").predict
-        self.onet = _loaded(ONet(), state, "onet.").predict
+        pnet = _loaded(PNet(landmark_head="pnet.landmark_head.weight" in state), state, "pnet.")
+        rnet = _loaded(RNet(landmark_head="rnet.landmark_head.weight" in state), state, "rnet.")
+        onet = _loaded(ONet(), state, "onet.")
+        networks = [fast.compile(net) if is_fast else net.predict for net in (pnet, rnet, onet)]
+        self.pnet, self.rnet, self.onet = networks
+        self._find: Any = fast.detect_mtcnn if is_fast else detect_mtcnn
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
-        return detect_mtcnn(image, self.pnet, self.rnet, self.onet, self.settings, recorder)
+        return self._find(image, self.pnet, self.rnet, self.onet, self.settings, recorder)
 
 
 class RetinaFace(Detector):
@@ -247,18 +249,14 @@ class RetinaFace(Detector):
             max_candidates=max_candidates,
             max_faces=max_faces,
         )
+        is_fast = _is_fast(backend)
         state = load_weights(weights, architecture="retinaface_mobilenet025")
         self._model = _loaded(RetinaFaceNet(), state, "")
-        self.network: BoxesScoresLandmarks
-        if _is_fast(backend):
-            self.network = network = fast.compile(self._model)
-            self._find = partial(fast.detect_retinaface, network=network, settings=self.settings)
-        else:
-            self.network = self._model.predict
-            self._find = partial(detect_retinaface, network=self.network, settings=self.settings)
+        self.network = fast.compile(self._model) if is_fast else self._model.predict
+        self._find: Any = fast.detect_retinaface if is_fast else detect_retinaface
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
-        return self._find(image, recorder=recorder)
+        return self._find(image, self.network, self.settings, recorder)
 
     def trace(self, source: ImageSource) -> Trace:
         """Detect, and keep what every step computed; ``features`` has the network's inner maps by name.

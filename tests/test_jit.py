@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from numba.core.caching import NullCache
 
 import minidet._jit
 from minidet._jit import Compilation, _fingerprint_of_fast, jit, jit_fast
@@ -40,28 +39,32 @@ def test_a_kernel_without_a_place_for_its_cache_still_runs(monkeypatch):
     assert not minidet._jit.compilation.kept
 
 
-def test_nothing_is_looked_up_on_disk_before_the_first_call(monkeypatch):
-    asked = []
-    monkeypatch.setattr(minidet._jit, "FunctionCache", lambda function: asked.append(function) or NullCache())
-    kernel = jit(double)
-    assert asked == []
-    assert kernel(3) == 6
-    assert asked == [double]
-
-
 class Files:
     """Where Numba would keep machine code on disk, in memory."""
 
     kept: ClassVar = {}
 
     def __init__(self, function):
-        self._cache_file = SimpleNamespace(_source_stamp="date of the file")
+        self._cache_file = SimpleNamespace(
+            _source_stamp="date of the file", _data_name_pattern="double.{number:d}.nbc"
+        )
 
     def load_overload(self, signature, target):
         return None
 
     def save_overload(self, signature, compiled):
         self.kept[signature] = self._cache_file._source_stamp
+
+
+def test_nothing_is_looked_up_on_disk_before_the_first_call(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        minidet._jit, "FunctionCache", lambda function: asked.append(function) or Files(function)
+    )
+    kernel = jit(double)
+    assert asked == []
+    assert kernel(3) == 6
+    assert asked == [double]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,41 @@ if __name__ == "__main__":
         return int(done.stdout)
 
     assert [hits("a"), hits("a"), hits("b")] == [0, 1, 0]
+
+
+def test_processes_that_compile_at_the_same_time_do_not_share_files(tmp_path):
+    """Each compiles the kernel for another type; then either has to find the code for its own."""
+    (tmp_path / "doubling.py").write_text(
+        """\
+import sys
+import numpy as np
+from minidet._jit import jit
+
+@jit
+def double(x):
+    return 2 * x
+
+if __name__ == "__main__":
+    x = {"float": 1.5, "array": np.ones(2)}[sys.argv[1]]
+    double._cache._files  # the index is looked up in one of them before the other has written it
+    sys.stdin.readline()
+    print(double(x), flush=True)
+"""
+    )
+
+    def start(kind):
+        command = [sys.executable, str(tmp_path / "doubling.py"), kind]
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+        return subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, stderr=-2, text=True)
+
+    for _ in range(3):
+        both = [start("float"), start("array")]
+        for process in both:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert [process.communicate()[0] for process in both] == ["3.0\n", "[2. 2.]\n"]
+    names = [path.name for path in (tmp_path / "kept").rglob("*.nbc")]
+    assert len({name.split(".")[-3] for name in names}) == len(names)
 
 
 def test_progress_is_told_every_few_seconds(ours, caplog, monkeypatch):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import minidet
-from minidet.cli import detect, weights
+from minidet.cli import benchmark, detect, weights
 from minidet.cli.terminal import CommandParser, show, show_error
 from minidet.errors import InputError
 
@@ -66,6 +66,7 @@ def make_parser() -> CommandParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     detect.add_parser(verbs)
     weights.add_parser(verbs)
+    benchmark.add_parser(verbs)
     return parser
 
 

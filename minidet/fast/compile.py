@@ -7,7 +7,11 @@ from typing import Any
 from numba.core import config
 
 from minidet.errors import InputError
+from minidet.fast.plans.onet import CompiledONet
+from minidet.fast.plans.pnet import CompiledPNet
 from minidet.fast.plans.retinaface import CompiledRetinaFace
+from minidet.fast.plans.rnet import CompiledRNet
+from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.nn import Module
 
@@ -55,4 +59,9 @@ def is_available() -> bool:
     return not config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
-_COMPILED: dict[type[Module], Any] = {RetinaFaceNet: CompiledRetinaFace}
+_COMPILED: dict[type[Module], Any] = {
+    PNet: CompiledPNet,
+    RNet: CompiledRNet,
+    ONet: CompiledONet,
+    RetinaFaceNet: CompiledRetinaFace,
+}

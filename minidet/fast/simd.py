@@ -27,10 +27,10 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.core.errors import TypingError
 from numba.extending import models, overload, register_model
 from numba.np.arrayobj import make_array
@@ -38,25 +38,27 @@ from numba.np.arrayobj import make_array
 from minidet.fast.intrinsic import intrinsic
 
 
-def _host_features() -> dict[str, bool]:
-    try:
-        return dict(llvm.get_host_cpu_features())
-    except RuntimeError:  # LLVM cannot tell
-        return {}
+def host_features() -> set[str]:
+    """Return the features that Numba compiles for: the processor's, or what ``NUMBA_CPU_FEATURES`` says."""
+    if config.CPU_FEATURES is not None:  # type: ignore[attr-defined]
+        text: str = config.CPU_FEATURES  # type: ignore[attr-defined]
+    else:
+        text = get_host_cpu_features()
+    return {feature[1:] for feature in text.split(",") if feature.startswith("+")}
 
 
-def _choose(features: dict[str, bool]) -> tuple[int, int]:
+def _choose(features: set[str]) -> tuple[int, int]:
     """Return how many float32 a vector register holds, and how many registers there are."""
-    if features.get("avx512f") and features.get("avx512vl"):
+    if {"avx512f", "avx512vl"} <= features:
         return 16, 32
-    if features.get("avx2") and features.get("fma"):
+    if {"avx2", "fma"} <= features:
         return 8, 16
-    if features.get("neon") or features.get("fp-armv8"):
+    if {"neon", "fp-armv8"} & features:
         return 4, 32
     return 4, 16  # SSE2; anything else computes the same, in smaller steps
 
 
-LANES, REGISTERS = _choose(_host_features())
+LANES, REGISTERS = _choose(host_features())
 
 TILE_ROWS, TILE_COLUMNS = {(16, 32): (8, 2), (8, 16): (6, 2)}.get((LANES, REGISTERS), (4, 2))
 """The tile of a dense convolution: the sums fill most registers, and leave room for weights and a pixel."""
@@ -87,7 +89,7 @@ class Tile(types.Type):
 @register_model(Tile)
 class _TileModel(models.PrimitiveModel):
     def __init__(self, manager: Any, tile: Tile) -> None:
-        super().__init__(manager, tile, ir.ArrayType(_vector(tile.lanes), tile.rows * tile.columns))
+        super().__init__(manager, tile, ir.ArrayType(_vector(tile.lanes), tile.rows * tile.columns))  # type: ignore[no-untyped-call]
 
 
 def _vector(lanes: int) -> ir.VectorType:
@@ -334,6 +336,18 @@ def tile_slope(typing: Any, tile: Any, slope: Any, index: Any) -> Any:
 
 
 @intrinsic
+def tile_choose(typing: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+    """Return x where a > b, else y, number by number; all four are tiles of one shape."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        w = _Writer(context, builder)
+        registers = zip(*map(w.registers, arguments), strict=True)
+        return w.tile([builder.select(builder.fcmp_ordered(">", *r[:2]), *r[2:]) for r in registers])
+
+    return a(a, b, x, y), write
+
+
+@intrinsic
 def tile_max(typing: Any, a: Any, b: Any) -> Any:
     """Return the larger of two tiles, number by number."""
 
@@ -432,3 +446,23 @@ def tile_slope_of_rows(typing: Any, tile: Any, slope: Any, index: Any) -> Any:
         return w.tile(registers)
 
     return tile(tile, slope, types.intp), write
+
+
+@intrinsic
+def tile_scatter(typing: Any, count: Any, array: Any, index: Any, step: Any, tile: Any) -> Any:
+    """Store the first ``count`` lanes of a tile of one register, ``step`` numbers apart."""
+    _require_floats(array)
+    if not isinstance(count, types.IntegerLiteral):
+        raise TypingError(f"count has to be known when compiling; got {count}")
+    lanes = count.literal_value
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        w = _Writer(context, builder)
+        _, array, index, step, value = arguments
+        (register,) = w.registers(value)
+        for lane in range(lanes):
+            number = builder.extract_element(register, ir.Constant(_INT32, lane))
+            builder.store(number, w.at(signature.args[1], array, w.offset(index, lane, step)), align=4)
+        return context.get_dummy_value()
+
+    return types.void(count, array, types.intp, types.intp, tile), write

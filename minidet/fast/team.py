@@ -175,7 +175,7 @@ class _Helpers:
     """The threads besides the caller's, started when needed; each runs what comes into its inbox."""
 
     def __init__(self) -> None:
-        self.count = _processors() - 1
+        self.count = usable_processors() - 1
         self._inboxes: list[SimpleQueue[Any]] = []
         self._lock = threading.Lock()
 
@@ -212,7 +212,8 @@ def _help(inbox: SimpleQueue[Any]) -> None:
         del task, arguments  # an idle thread must not keep large arrays alive
 
 
-def _processors() -> int:
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

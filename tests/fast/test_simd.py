@@ -11,6 +11,8 @@ from minidet.fast.simd import (
     TILE_COLUMNS,
     TILE_ROWS,
     _choose,
+    host_features,
+    tile_choose,
     tile_fma,
     tile_fma_window,
     tile_load,
@@ -46,18 +48,25 @@ def shape(request):
 @pytest.mark.parametrize(
     ("features", "chosen"),
     [
-        ({"avx512f": True, "avx512vl": True, "avx2": True, "fma": True}, (16, 32)),
-        ({"avx512f": True, "avx512vl": False, "avx2": True, "fma": True}, (8, 16)),
-        ({"avx2": True, "fma": True, "sse2": True}, (8, 16)),
-        ({"avx2": True, "fma": False}, (4, 16)),
-        ({"neon": True}, (4, 32)),
-        ({"fp-armv8": True}, (4, 32)),
-        ({"sse2": True}, (4, 16)),
-        ({}, (4, 16)),
+        ({"avx512f", "avx512vl", "avx2", "fma"}, (16, 32)),
+        ({"avx512f", "avx2", "fma"}, (8, 16)),
+        ({"avx2", "fma", "sse2"}, (8, 16)),
+        ({"avx2"}, (4, 16)),
+        ({"neon"}, (4, 32)),
+        ({"fp-armv8"}, (4, 32)),
+        ({"sse2"}, (4, 16)),
+        (set(), (4, 16)),
     ],
 )
 def test_the_registers_follow_from_the_processor(features, chosen):
     assert _choose(features) == chosen
+
+
+def test_the_features_are_those_numba_compiles_for(monkeypatch):
+    monkeypatch.setattr("numba.core.config.CPU_FEATURES", "+sse2,+avx2,-avx512f,+fma")
+    assert host_features() == {"sse2", "avx2", "fma"}
+    monkeypatch.setattr("numba.core.config.CPU_FEATURES", "")  # as NUMBA_CPU_NAME=generic sets it
+    assert host_features() == set()
 
 
 def test_a_tile_leaves_room_in_the_registers():
@@ -144,11 +153,13 @@ def test_arithmetic_of_two_tiles(shape):
         tile_store(y, 2 * size, width, x1 * x2)
         tile_store(y, 3 * size, width, tile_max(x1, x2))
         tile_store(y, 4 * size, width, tile_scaled_add(np.float32(-2), x1, x2))
+        tile_store(y, 5 * size, width, tile_choose(x1, x2, x2, x1 + x1))
 
     a, b = normal(6, rows, width), normal(7, rows, width)
-    y = np.empty((5, rows, width), np.float32)
+    y = np.empty((6, rows, width), np.float32)
     compute(a.ravel(), b.ravel(), y.ravel())
-    for got, expected in zip(y, [a + b, a - b, a * b, np.maximum(a, b), -2 * a + b], strict=True):
+    definitions = [a + b, a - b, a * b, np.maximum(a, b), -2 * a + b, np.where(a > b, b, 2 * a)]
+    for got, expected in zip(y, definitions, strict=True):
         np.testing.assert_array_equal(got, expected)
 
 

@@ -75,6 +75,8 @@ def scratch_size(width: int, channels: int) -> int:
 
 def _make_row(lanes: int, stride: int) -> Any:
     """Return the kernel that computes one row of depthwise output, for a stride and a width of registers."""
+    pixels_kernel = _make_tile(PIXELS, lanes, stride)
+    pixel_kernel = _make_tile(1, lanes, stride)
 
     @jit_fast
     def row_kernel(
@@ -86,37 +88,58 @@ def _make_row(lanes: int, stride: int) -> Any:
         layer: Depthwise,
         out: int,
     ) -> None:
-        channels = layer.channels
         line = (source.width + 1) * source.stride
-        first_ky = max(0, 1 - oy * stride)
-        last_ky = min(3, source.height + 1 - oy * stride)
-        top = source.at + (oy * stride - 1) * line - source.stride
-        for channel in range(0, channels, lanes):
+        first = max(0, 1 - oy * stride)  # lines of the filter that are inside
+        last = min(3, source.height + 1 - oy * stride)
+        corner = source.at + (oy * stride - 1) * line - source.stride
+        step = stride * source.stride
+        for channel in range(0, layer.channels, lanes):
+            at, to = corner + channel, out + channel
             x = 0
             while x + PIXELS <= width:
-                tile = tile_of_rows(PIXELS, 1, lanes, weights, layer.bias + channel)
-                for ky in range(first_ky, last_ky):
-                    at = top + ky * line + x * stride * source.stride + channel
-                    taps = layer.weight + 3 * ky * channels + channel
-                    tile = tile_fma_window(tile, 3, stride, arena, at, source.stride, weights, taps, channels)
-                tile = tile_slope(tile, weights, layer.slope + channel)
-                tile_store(arena, out + x * channels + channel, channels, tile)
+                place = to + x * layer.channels
+                pixels_kernel(
+                    arena, at + x * step, line, source.stride, first, last, weights, layer, channel, place
+                )
                 x += PIXELS
                 if x < width < x + PIXELS:
                     x = width - PIXELS  # the last tile covers some pixels a second time
             while x < width:
-                single = tile_of_rows(1, 1, lanes, weights, layer.bias + channel)
-                for ky in range(first_ky, last_ky):
-                    at = top + ky * line + x * stride * source.stride + channel
-                    taps = layer.weight + 3 * ky * channels + channel
-                    single = tile_fma_window(
-                        single, 3, stride, arena, at, source.stride, weights, taps, channels
-                    )
-                single = tile_slope(single, weights, layer.slope + channel)
-                tile_store(arena, out + x * channels + channel, channels, single)
+                place = to + x * layer.channels
+                pixel_kernel(
+                    arena, at + x * step, line, source.stride, first, last, weights, layer, channel, place
+                )
                 x += 1
 
     return row_kernel
+
+
+def _make_tile(pixels: int, lanes: int, stride: int) -> Any:
+    """Return the kernel that computes so many neighbouring output pixels of ``lanes`` channels."""
+
+    @jit_fast
+    def tile_kernel(
+        arena: Float32Array,
+        corner: int,
+        line: int,
+        pixel_stride: int,
+        first: int,
+        last: int,
+        weights: Float32Array,
+        layer: Depthwise,
+        channel: int,
+        out: int,
+    ) -> None:
+        tile = tile_of_rows(pixels, 1, lanes, weights, layer.bias + channel)
+        for ky in range(first, last):
+            taps = layer.weight + 3 * ky * layer.channels + channel
+            tile = tile_fma_window(
+                tile, 3, stride, arena, corner + ky * line, pixel_stride, weights, taps, layer.channels
+            )
+        tile = tile_slope(tile, weights, layer.slope + channel)
+        tile_store(arena, out, layer.channels, tile)
+
+    return tile_kernel
 
 
 _narrow_row = _make_row(NARROW, 1)

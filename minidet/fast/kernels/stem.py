@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,8 @@ from minidet.fast.team import Team, end_step, first_block, next_block
 LANES = 8
 """The layer has eight output channels. A narrower register holds them in two."""
 
-ROWS = 8
+PIXELS = 8
+"""Of a register tile: their sums are so many independent chains of multiply-adds."""
 
 ROWS_PER_BLOCK = 4
 
@@ -57,7 +60,9 @@ def stem_of_pixels(
         for line in range(2 * rows + 1):
             y = 2 * first + line - 1
             inside = 0 <= y < height
-            if inside:  # first to floats, then apart into channels: a compiler makes vector code of each alone
+            if (
+                inside
+            ):  # first to floats, then apart into channels: a compiler makes vector code of each alone
                 pixels = image[y].reshape(3 * width)
                 for i in range(3 * width):
                     line_as_read[i] = pixels[i]
@@ -130,29 +135,45 @@ def _convolve(
     """Compute ``rows`` output rows from the lines in scratch."""
     plane = _plane_size(width)
     for row in range(rows):
-        out = target.at + (first + row) * (target.width + 1) * target.stride
         top = scratch + 2 * row * 3 * plane
+        out = target.at + (first + row) * (target.width + 1) * target.stride
         x = 0
-        while x + ROWS <= target.width:
-            tile = tile_of_rows(ROWS, 1, LANES, weights, layer.bias)
-            for line in range(9):  # three rows of three channels
-                for kx in range(3):
-                    at = top + line * plane + 2 * x + kx
-                    tile = tile_fma(tile, arena, at, 2, weights, layer.weight + (3 * line + kx) * LANES)
-            tile = tile_slope(tile, weights, layer.slope)
-            tile_store(arena, out + x * target.stride, target.stride, tile)
-            x += ROWS
-            if x < target.width < x + ROWS:
-                x = target.width - ROWS  # the last tile covers some pixels a second time
+        while x + PIXELS <= target.width:
+            _pixels(arena, top + 2 * x, plane, weights, layer, out + x * target.stride, target.stride)
+            x += PIXELS
+            if x < target.width < x + PIXELS:
+                x = target.width - PIXELS  # the last tile covers some pixels a second time
         while x < target.width:
-            single = tile_of_rows(1, 1, LANES, weights, layer.bias)
-            for line in range(9):  # three rows of three channels
-                for kx in range(3):
-                    at = top + line * plane + 2 * x + kx
-                    single = tile_fma(single, arena, at, 2, weights, layer.weight + (3 * line + kx) * LANES)
-            single = tile_slope(single, weights, layer.slope)
-            tile_store(arena, out + x * target.stride, target.stride, single)
+            _pixel(arena, top + 2 * x, plane, weights, layer, out + x * target.stride, target.stride)
             x += 1
         arena[out + target.width * target.stride : out + (target.width + 1) * target.stride] = 0
     if first == 0:
         arena[target.at - target.stride : target.at] = 0
+
+
+def _make_tile(pixels: int) -> Any:
+    """Return the kernel that computes so many neighbouring output pixels."""
+
+    @jit_fast
+    def tile_kernel(
+        arena: Float32Array,
+        corner: int,
+        plane: int,
+        weights: Float32Array,
+        layer: Dense,
+        out: int,
+        out_stride: int,
+    ) -> None:
+        tile = tile_of_rows(pixels, 1, LANES, weights, layer.bias)
+        for line in range(9):  # three rows of three channels
+            for kx in range(3):
+                weight = layer.weight + (3 * line + kx) * LANES
+                tile = tile_fma(tile, arena, corner + line * plane + kx, 2, weights, weight)
+        tile = tile_slope(tile, weights, layer.slope)
+        tile_store(arena, out, out_stride, tile)
+
+    return tile_kernel
+
+
+_pixels = _make_tile(PIXELS)
+_pixel = _make_tile(1)

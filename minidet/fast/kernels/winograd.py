@@ -168,16 +168,25 @@ def _patch(
 
 
 @jit_fast
-def _input_line(d0: Any, d1: Any, d2: Any, d3: Any, d4: Any, d5: Any) -> Any:
-    """Multiply six vectors by the matrix B^T of the paper."""
+def _input_line(arena: Float32Array, at: int, step: int) -> Any:
+    """Multiply six vectors, which lie ``step`` numbers apart, by the matrix B^T of the paper."""
+    d0 = tile_load(1, 1, LANES, arena, at, 0)
+    d1 = tile_load(1, 1, LANES, arena, at + step, 0)
+    d2 = tile_load(1, 1, LANES, arena, at + 2 * step, 0)
+    d3 = tile_load(1, 1, LANES, arena, at + 3 * step, 0)
+    d4 = tile_load(1, 1, LANES, arena, at + 4 * step, 0)
+    d5 = tile_load(1, 1, LANES, arena, at + 5 * step, 0)
     even = tile_scaled_add(-4.0, d2, d4)
     odd = tile_scaled_add(-4.0, d1, d3)
     difference = d4 - d2
-    twice = tile_scaled_add(2.0, d3 - d1, difference)
-    minus_twice = tile_scaled_add(-2.0, d3 - d1, difference)
-    first = tile_scaled_add(4.0, d0, tile_scaled_add(-5.0, d2, d4))
-    last = tile_scaled_add(4.0, d1, tile_scaled_add(-5.0, d3, d5))
-    return first, even + odd, even - odd, twice, minus_twice, last
+    return (
+        tile_scaled_add(4.0, d0, tile_scaled_add(-5.0, d2, d4)),
+        even + odd,
+        even - odd,
+        tile_scaled_add(2.0, d3 - d1, difference),
+        tile_scaled_add(-2.0, d3 - d1, difference),
+        tile_scaled_add(4.0, d1, tile_scaled_add(-5.0, d3, d5)),
+    )
 
 
 @jit_fast
@@ -187,34 +196,22 @@ def _transform_input(
     """Store B^T d B of one patch: element k of the 36 at ``target`` + k * GROUP * channels."""
     for channel in range(0, channels, LANES):
         for x in range(SIDE):
-            top = at + x * stride + channel
-            column = _input_line(
-                tile_load(1, 1, LANES, arena, top, 0),
-                tile_load(1, 1, LANES, arena, top + row_stride, 0),
-                tile_load(1, 1, LANES, arena, top + 2 * row_stride, 0),
-                tile_load(1, 1, LANES, arena, top + 3 * row_stride, 0),
-                tile_load(1, 1, LANES, arena, top + 4 * row_stride, 0),
-                tile_load(1, 1, LANES, arena, top + 5 * row_stride, 0),
-            )
-            for y, vector in enumerate(column):
+            for y, vector in enumerate(_input_line(arena, at + x * stride + channel, row_stride)):
                 tile_store(arena, line + (y * SIDE + x) * LANES, 0, vector)
         for y in range(SIDE):
-            left = line + y * SIDE * LANES
-            row = _input_line(
-                tile_load(1, 1, LANES, arena, left, 0),
-                tile_load(1, 1, LANES, arena, left + LANES, 0),
-                tile_load(1, 1, LANES, arena, left + 2 * LANES, 0),
-                tile_load(1, 1, LANES, arena, left + 3 * LANES, 0),
-                tile_load(1, 1, LANES, arena, left + 4 * LANES, 0),
-                tile_load(1, 1, LANES, arena, left + 5 * LANES, 0),
-            )
-            for x, vector in enumerate(row):
+            for x, vector in enumerate(_input_line(arena, line + y * SIDE * LANES, LANES)):
                 tile_store(arena, target + (y * SIDE + x) * GROUP * channels + channel, 0, vector)
 
 
 @jit_fast
-def _output_line(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any) -> Any:
-    """Multiply six vectors by the matrix A^T of the paper."""
+def _output_line(arena: Float32Array, at: int, step: int) -> Any:
+    """Multiply six vectors, which lie ``step`` numbers apart, by the matrix A^T of the paper."""
+    m0 = tile_load(1, 1, LANES, arena, at, 0)
+    m1 = tile_load(1, 1, LANES, arena, at + step, 0)
+    m2 = tile_load(1, 1, LANES, arena, at + 2 * step, 0)
+    m3 = tile_load(1, 1, LANES, arena, at + 3 * step, 0)
+    m4 = tile_load(1, 1, LANES, arena, at + 4 * step, 0)
+    m5 = tile_load(1, 1, LANES, arena, at + 5 * step, 0)
     near, far = m1 + m2, m3 + m4
     near_difference, far_difference = m1 - m2, m3 - m4
     return (
@@ -235,32 +232,14 @@ def _transform_output(
     layer: Winograd,
     channel: int,
 ) -> None:
-    """Leave the 4x4 outputs of one tile, with bias and activation, in ``line``: element (y, x) at 4 y + x."""
+    """Leave the 4x4 outputs of one tile, with bias and activation, in ``line``: element (y, x) at 6 y + x."""
     step = GROUP * outputs
     for x in range(SIDE):
-        top = products + x * step
-        column = _output_line(
-            tile_load(1, 1, LANES, arena, top, 0),
-            tile_load(1, 1, LANES, arena, top + SIDE * step, 0),
-            tile_load(1, 1, LANES, arena, top + 2 * SIDE * step, 0),
-            tile_load(1, 1, LANES, arena, top + 3 * SIDE * step, 0),
-            tile_load(1, 1, LANES, arena, top + 4 * SIDE * step, 0),
-            tile_load(1, 1, LANES, arena, top + 5 * SIDE * step, 0),
-        )
-        for y, vector in enumerate(column):
+        for y, vector in enumerate(_output_line(arena, products + x * step, SIDE * step)):
             tile_store(arena, line + (y * SIDE + x) * LANES, 0, vector)
     bias = tile_of_rows(1, 1, LANES, weights, layer.bias + channel)
     for y in range(4):
-        left = line + y * SIDE * LANES
-        row = _output_line(
-            tile_load(1, 1, LANES, arena, left, 0),
-            tile_load(1, 1, LANES, arena, left + LANES, 0),
-            tile_load(1, 1, LANES, arena, left + 2 * LANES, 0),
-            tile_load(1, 1, LANES, arena, left + 3 * LANES, 0),
-            tile_load(1, 1, LANES, arena, left + 4 * LANES, 0),
-            tile_load(1, 1, LANES, arena, left + 5 * LANES, 0),
-        )
-        for x, vector in enumerate(row):
+        for x, vector in enumerate(_output_line(arena, line + y * SIDE * LANES, LANES)):
             active = tile_slope(vector + bias, weights, layer.slope + channel)
             tile_store(arena, line + (y * SIDE + x) * LANES, 0, active)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array, FloatArray
 from minidet.errors import InputError
+from minidet.fast.arguments import aligned, as_tensor, frozen
 from minidet.fast.fold import Folded, fold, side_by_side
 from minidet.fast.kernels import separable as separable_kernel
 from minidet.fast.kernels import stem as stem_kernel
@@ -27,7 +28,7 @@ from minidet.fast.kernels.stem import stem_of_pixels, stem_of_tensor
 from minidet.fast.kernels.winograd import pack_winograd, winograd3x3
 from minidet.fast.layout import Arena, Dense, Depthwise, Map, WeightPacker, Winograd, as_record
 from minidet.fast.team import Counters, get_num_threads, join, run_plan, step_clocks
-from minidet.fast.workspace import ALIGNMENT, workspaces
+from minidet.fast.workspace import workspaces
 from minidet.image.preprocess import BGR_MEAN
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.models.retinaface.blocks import ConvBlock
@@ -212,7 +213,7 @@ class CompiledRetinaFace:
         """
         if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
             raise InputError(f"RetinaFace: `x` has shape {x.shape}; expected (N, 3, H, W)")
-        x = np.ascontiguousarray(x, np.float32)
+        x = as_tensor(x)
         outputs = _empty_outputs(len(x), x.shape[2], x.shape[3])
         for image, *image_outputs in zip(x, *outputs, strict=True):
             self._run(_stem_of_tensor, (image,), image.shape[1], image.shape[2], image_outputs)
@@ -225,7 +226,7 @@ class CompiledRetinaFace:
         """
         height, width = image.shape[:2]
         outputs = _empty_outputs(1, height, width)
-        source = (np.ascontiguousarray(image), BGR_MEAN)
+        source = (frozen(image), BGR_MEAN)
         self._run(_stem_of_pixels, source, height, width, [output[0] for output in outputs])
         return outputs
 
@@ -275,7 +276,7 @@ def _plan_maps(height: int, width: int, threads: int) -> tuple[int, NDArray[np.v
         separable_kernel.scratch_size(width, 16),  # of the widest; deeper maps are narrower by more
         winograd_kernel.scratch_size(64, 64),
     )
-    scratch_size = -(-scratch_size // ALIGNMENT) * ALIGNMENT
+    scratch_size = aligned(scratch_size)
     scratch = arena.take(threads * scratch_size)
 
     height, width = halved(height), halved(width)

@@ -58,7 +58,7 @@ def test_equal_to_the_readable_steps(size, levels):
 
 
 def test_a_score_equal_to_the_threshold_is_not_enough():
-    scores = np.array([0.5, np.nextafter(np.float32(0.5), 1)], np.float32)
+    scores = np.array([0.5, np.nextafter(np.float32(0.5), np.float32(1))], np.float32)
     arrays = np.zeros((2, 4), np.float32), scores, np.zeros((2, 10), np.float32)
     found = decode_candidates(
         *arrays, 8, 16, score_threshold=0.5, max_candidates=9, strides=[8], sizes=[[16]]

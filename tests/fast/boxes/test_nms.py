@@ -96,7 +96,9 @@ def test_an_overlap_within_a_rounding_of_the_threshold():
     # 2 of 5 shared: as float32 above the float64 0.4, but not above the float32 one.
     boxes = np.array([[0, 0, 4, 1], [2, 0, 5, 1]], np.float32)
     assert nms(boxes, np.array([0.9, 0.8], np.float32), 0.4).tolist() == [0, 1]
-    assert nms(boxes, np.array([0.9, 0.8], np.float32), np.nextafter(np.float32(0.4), 0)).tolist() == [0]
+    assert nms(
+        boxes, np.array([0.9, 0.8], np.float32), np.nextafter(np.float32(0.4), np.float32(0))
+    ).tolist() == [0]
 
 
 @BOTH

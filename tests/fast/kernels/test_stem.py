@@ -3,7 +3,7 @@ import pytest
 
 from minidet.fast.kernels.stem import (
     LANES,
-    ROWS,
+    PIXELS,
     ROWS_PER_BLOCK,
     scratch_size,
     stem_of_pixels,
@@ -18,9 +18,9 @@ PLANES = [
     (1, 1),
     (1, 2),
     (2, 1),
-    (3, 2 * ROWS),
-    (5, 2 * ROWS + 1),
-    (6, 2 * ROWS + 3),
+    (3, 2 * PIXELS),
+    (5, 2 * PIXELS + 1),
+    (6, 2 * PIXELS + 3),
     (4 * ROWS_PER_BLOCK + 1, 33),
 ]
 

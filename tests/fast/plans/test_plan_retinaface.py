@@ -54,7 +54,7 @@ def test_equal_to_the_network(size, weights, request):
     x = retinaface_input(pixels(1, *size))
     for got, expected in zip(compile(model)(x), model.predict(x), strict=True):
         assert (got.shape, got.dtype) == (expected.shape, np.float32)
-        assert agreement(got, expected) < 2e-5
+        assert agreement(got, expected) < 1e-4
 
 
 def test_a_batch_equals_its_images(shipped):

@@ -1,0 +1,1 @@
+"""The loops of the fast layers, forward and backward, on channels-last maps."""
