@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._typing import Float32Array
-from minidet.fast.workspace import ALIGNMENT
 from minidet.nn import Conv2d, Linear
 
 
@@ -25,11 +24,6 @@ def frozen(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def as_tensor(x: NDArray[Any]) -> Float32Array:
     """Return x contiguous, aligned, writable and as float32."""
     return np.require(x, np.float32, ["C", "A", "W"])
-
-
-def aligned(size: int) -> int:
-    """Round a number of float32 numbers up to whole cache lines."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def bias_of(layer: Conv2d | Linear) -> Float32Array:

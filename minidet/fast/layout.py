@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from minidet._typing import Float32Array
 from minidet.fast.simd import LANES, TILE_COLUMNS
-from minidet.fast.workspace import ALIGNMENT, aligned_empty
+from minidet.fast.workspace import aligned, aligned_empty
 
 PANEL = TILE_COLUMNS * LANES
 """Output channels that a register tile holds."""
@@ -151,7 +151,7 @@ class Arena:
 
     def take(self, size: int) -> int:
         """Return the place for ``size`` numbers."""
-        size = _aligned(size)
+        size = aligned(size)
         for i, (begin, end) in enumerate(self._holes):
             if end - begin >= size:
                 self._holes[i] = (begin + size, end)
@@ -199,7 +199,7 @@ class WeightPacker:
         flat = np.ascontiguousarray(array, np.float32).ravel()
         place = self._size
         self._parts.append(flat)
-        self._size += _aligned(flat.size)
+        self._size += aligned(flat.size)
         return place
 
     def dense(
@@ -232,7 +232,7 @@ class WeightPacker:
         place = 0
         for part in self._parts:
             packed[place : place + part.size] = part
-            place += _aligned(part.size)
+            place += aligned(part.size)
         return packed
 
 
@@ -240,7 +240,3 @@ def in_panels(matrix: NDArray[Any]) -> NDArray[Any]:
     """Return a matrix (terms, outputs) flat: by panels of output channels, each term by term."""
     outputs = matrix.shape[1]
     return np.concatenate([matrix[:, first : first + PANEL].ravel() for first in range(0, outputs, PANEL)])
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -17,6 +17,11 @@ KEPT = 48 * 2**20
 """float32 numbers kept for the next run, in all: 192 MB, enough for images of 1920 x 1080 pixels."""
 
 
+def aligned(size: int) -> int:
+    """Round a number of float32 numbers up to whole cache lines."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
 def aligned_empty(size: int) -> Float32Array:
     """Return a flat float32 array, not filled, that begins at a multiple of 64 bytes."""
     raw = np.empty(size + ALIGNMENT, np.float32)

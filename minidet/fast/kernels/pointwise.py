@@ -35,7 +35,6 @@ def pointwise(
             min(PIXELS_PER_BLOCK, pixels - first),
             weights,
             layer,
-            arena,
             target.at + first * target.stride,
             target.stride,
         )
@@ -70,7 +69,6 @@ def pointwise_add_upsampled(
             source.width,
             weights,
             layer,
-            arena,
             at,
             target.stride,
         )

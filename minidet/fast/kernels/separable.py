@@ -58,7 +58,7 @@ def separable(
             arena[out + target.width * channels : out + row_size] = 0
         at = target.at + first * (target.width + 1) * target.stride
         pixels = rows * (target.width + 1) - 1
-        multiply_rows(arena, scratch, channels, pixels, weights, layer, arena, at, target.stride)
+        multiply_rows(arena, scratch, channels, pixels, weights, layer, at, target.stride)
         for row in range(rows):  # between the rows the product is that of the zero pixel: the bias
             end = at + (row * (target.width + 1) + target.width) * target.stride
             arena[end : end + target.stride] = 0

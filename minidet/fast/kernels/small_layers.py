@@ -8,13 +8,12 @@ import numpy as np
 
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array
-from minidet.fast.kernels.multiply_windows import multiply_windows
+from minidet.fast.kernels.matmul import multiply_rows, multiply_windows
 from minidet.fast.layout import PANEL, Dense
 from minidet.fast.team import Team, end_step, first_block, next_block
 
-ONE: Any = np.int64(1)
 TWO: Any = np.int64(2)
-"""Lines of a window; plain numbers would be compiled into kernels of their own."""
+"""Lines of a window; a plain number would be compiled into a kernel of its own."""
 
 CROPS_PER_BLOCK = 64
 """Crops that share what a block loads of the weights."""
@@ -88,14 +87,11 @@ def linear(
             layer.inputs,
             min(PANEL, layer.outputs - channel),
         )
-        multiply_windows(
+        multiply_rows(
             arena,
             source + first * layer.inputs,
             layer.inputs,
             min(CROPS_PER_BLOCK, crops - first),
-            ONE,
-            layer.inputs,
-            layer.inputs,
             weights,
             part,
             target + first * layer.outputs + channel,

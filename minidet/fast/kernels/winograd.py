@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array
-from minidet.fast.kernels.matmul import multiply_plain
+from minidet.fast.kernels.matmul import multiply_products
 from minidet.fast.layout import Map, WeightPacker, Winograd, in_panels
 from minidet.fast.simd import (
     LANES,
@@ -40,6 +40,9 @@ from minidet.fast.team import Team, end_step, first_block, next_block
 
 SIDE = 6
 """Of the input patch of a tile."""
+
+PRODUCTS: Any = np.int64(SIDE * SIDE)
+"""Matrix products of a tile; a plain number would be compiled into a kernel of its own."""
 
 GROUP = TILE_ROWS
 """Tiles that go through the matrix products together."""
@@ -122,18 +125,9 @@ def winograd3x3(
             row, column = (first + t) // columns * 4, (first + t) % columns * 4
             at, row_stride, stride = _patch(arena, source, row - 1, column - 1, inputs, patch)
             _transform_input(arena, at, row_stride, stride, inputs, line, transformed + t * inputs)
-        for k in range(SIDE * SIDE):
-            multiply_plain(
-                arena,
-                transformed + k * GROUP * inputs,
-                GROUP,
-                inputs,
-                weights,
-                layer.weight + k * inputs * outputs,
-                outputs,
-                arena,
-                products + k * GROUP * outputs,
-            )
+        multiply_products(
+            arena, transformed, inputs, PRODUCTS, weights, layer.weight, inputs, outputs, products
+        )
         for t in range(count):
             row, column = (first + t) // columns * 4, (first + t) % columns * 4
             for channel in range(0, outputs, LANES):

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array
-from minidet.fast.layout import PANEL, Dense, WeightPacker, in_panels
+from minidet.fast.kernels.matmul import multiply_products
+from minidet.fast.layout import Dense, WeightPacker, in_panels
 from minidet.fast.simd import (
     LANES,
-    TILE_COLUMNS,
     TILE_ROWS,
-    tile_fma,
     tile_load,
     tile_of_rows,
-    tile_of_scalar,
     tile_scaled_add,
     tile_slope,
     tile_store,
@@ -36,6 +34,9 @@ SIDE = 5
 
 STEP = 3
 """Outputs of a tile in each direction."""
+
+PRODUCTS: Any = np.int64(SIDE * SIDE)
+"""Matrix products of a tile; a plain number would be compiled into a kernel of its own."""
 
 GROUP = TILE_ROWS
 """Tiles that go through the matrix products together."""
@@ -148,25 +149,9 @@ def multiply_transformed(
     arena: Float32Array, transformed: int, stride: int, weights: Float32Array, layer: Dense, products: int
 ) -> None:
     """Compute 25 matrix products (GROUP, inputs) @ (inputs, outputs); rows are ``stride`` numbers apart."""
-    inputs, outputs = layer.inputs, layer.outputs
-    zero = np.float32(0)
-    for k in range(SIDE * SIDE):
-        x = transformed + k * GROUP * stride
-        y = products + k * GROUP * outputs
-        weight = layer.weight + k * inputs * outputs
-        for first in range(0, outputs - PANEL + 1, PANEL):
-            tile = tile_of_scalar(GROUP, TILE_COLUMNS, LANES, zero)
-            for i in range(inputs):
-                tile = tile_fma(tile, arena, x + i, stride, weights, weight)
-                weight += PANEL
-            tile_store(arena, y + first, outputs, tile)
-        whole = outputs // PANEL * PANEL
-        for column in range(whole, outputs, LANES):
-            thin = tile_of_scalar(GROUP, 1, LANES, zero)
-            for i in range(inputs):
-                at = weight + i * (outputs - whole) + column - whole
-                thin = tile_fma(thin, arena, x + i, stride, weights, at)
-            tile_store(arena, y + column, outputs, thin)
+    multiply_products(
+        arena, transformed, stride, PRODUCTS, weights, layer.weight, layer.inputs, layer.outputs, products
+    )
 
 
 @jit_fast

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array, FloatArray
 from minidet.errors import InputError
-from minidet.fast.arguments import NO_IMAGE, aligned, as_tensor, bias_of, frozen
+from minidet.fast.arguments import NO_IMAGE, as_tensor, bias_of, frozen
 from minidet.fast.kernels.conv_rgb import conv_rgb_row
 from minidet.fast.kernels.crops import load_crop
 from minidet.fast.kernels.max_pool import max_pool_row, pooled_size
@@ -30,7 +30,7 @@ from minidet.fast.kernels.winograd_valid import pack_winograd_valid, winograd_sc
 from minidet.fast.layout import PANEL, Dense, WeightPacker, as_record
 from minidet.fast.simd import LANES
 from minidet.fast.team import Counters, end_step, first_block, get_num_threads, join, next_block, run_plan
-from minidet.fast.workspace import workspaces
+from minidet.fast.workspace import aligned, workspaces
 from minidet.nn import Conv2d, Linear, PReLU
 
 STEPS = 4

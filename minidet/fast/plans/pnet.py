@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array, FloatArray, IntArray
 from minidet.errors import InputError
-from minidet.fast.arguments import NO_IMAGE, aligned, as_tensor, bias_of, frozen
+from minidet.fast.arguments import NO_IMAGE, as_tensor, bias_of, frozen
 from minidet.fast.kernels.conv_planes import CHANNELS as CHANNELS2
 from minidet.fast.kernels.conv_planes import conv_planes_row
 from minidet.fast.kernels.conv_pool_planes import CHANNELS as CHANNELS1
@@ -34,7 +34,7 @@ from minidet.fast.kernels.resize_area import RowLayout, Window, area_edges, resi
 from minidet.fast.kernels.winograd_valid import pack_winograd_valid
 from minidet.fast.layout import Dense, WeightPacker
 from minidet.fast.team import Counters, end_step, first_block, get_num_threads, join, next_block, run_plan
-from minidet.fast.workspace import workspaces
+from minidet.fast.workspace import aligned, workspaces
 from minidet.models.mtcnn import PNet
 from minidet.nn import Conv2d, PReLU
 

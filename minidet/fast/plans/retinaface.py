@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from minidet._jit import jit_fast
 from minidet._typing import Float32Array, FloatArray
 from minidet.errors import InputError
-from minidet.fast.arguments import aligned, as_tensor, frozen
+from minidet.fast.arguments import as_tensor, frozen
 from minidet.fast.fold import Folded, fold, side_by_side
 from minidet.fast.kernels import separable as separable_kernel
 from minidet.fast.kernels import stem as stem_kernel
@@ -28,7 +28,7 @@ from minidet.fast.kernels.stem import stem_of_pixels, stem_of_tensor
 from minidet.fast.kernels.winograd import pack_winograd, winograd3x3
 from minidet.fast.layout import Arena, Dense, Depthwise, Map, WeightPacker, Winograd, as_record
 from minidet.fast.team import Counters, get_num_threads, join, run_plan, step_clocks
-from minidet.fast.workspace import workspaces
+from minidet.fast.workspace import aligned, workspaces
 from minidet.image.preprocess import BGR_MEAN
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.models.retinaface.blocks import ConvBlock
