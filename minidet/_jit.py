@@ -45,9 +45,17 @@ def jit_fast(kernel: Kernel) -> Kernel:
     return _compiled(kernel, stamp=_fingerprint_of_fast)
 
 
-def _compiled(kernel: Kernel, stamp: Callable[[], str]) -> Kernel:
+def jit_inline(kernel: Kernel) -> Kernel:
+    """Compile a part of a kernel of ``fast/`` as ``jit_fast`` does, but into whoever calls it.
+
+    For what is called once per register tile, where a call would cost as much as the tile.
+    """
+    return _compiled(kernel, stamp=_fingerprint_of_fast, forceinline=True)
+
+
+def _compiled(kernel: Kernel, stamp: Callable[[], str], **flags: Any) -> Kernel:
     # error_model "numpy": x / 0 is inf or nan as in NumPy, and the check for it does not stop vector code.
-    compiled = numba.njit(nogil=True, error_model="numpy")(kernel)
+    compiled = numba.njit(nogil=True, error_model="numpy", **flags)(kernel)
     if hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT=1
         compiled._cache = KernelCache(kernel, stamp)
     return cast(Kernel, compiled)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minidet._jit
-from minidet._jit import Compilation, _fingerprint_of_fast, jit, jit_fast
+from minidet._jit import Compilation, _fingerprint_of_fast, jit, jit_fast, jit_inline
 
 
 def double(x):
@@ -69,7 +69,11 @@ def test_nothing_is_looked_up_on_disk_before_the_first_call(monkeypatch):
 
 @pytest.mark.parametrize(
     ("decorator", "stamp"),
-    [(jit, "date of the file"), (jit_fast, ("date of the file", "digest of fast"))],
+    [
+        (jit, "date of the file"),
+        (jit_fast, ("date of the file", "digest of fast")),
+        (jit_inline, ("date of the file", "digest of fast")),
+    ],
 )
 def test_a_kernel_of_fast_is_kept_with_the_digest_of_all_its_files(decorator, stamp, monkeypatch):
     monkeypatch.setattr(minidet._jit, "FunctionCache", Files)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minidet._jit import jit_fast
+from minidet._jit import jit_fast, jit_inline
 from minidet._typing import Float32Array
 from minidet.fast.layout import PANEL, Dense
 from minidet.fast.simd import (
@@ -166,7 +166,7 @@ def _make_columns(columns: int) -> Any:
 def _make_tile(rows: int, columns: int) -> Any:
     """Return the kernel for one tile."""
 
-    @jit_fast
+    @jit_inline
     def tile_kernel(
         arena: Float32Array,
         x: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidet._jit import jit_fast
+from minidet._jit import jit_fast, jit_inline
 from minidet._typing import Float32Array
 from minidet.fast.kernels.matmul import multiply_rows
 from minidet.fast.layout import Dense, Depthwise, Map
@@ -117,7 +117,7 @@ def _make_row(lanes: int, stride: int) -> Any:
 def _make_tile(pixels: int, lanes: int, stride: int) -> Any:
     """Return the kernel that computes so many neighbouring output pixels of ``lanes`` channels."""
 
-    @jit_fast
+    @jit_inline
     def tile_kernel(
         arena: Float32Array,
         corner: int,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._jit import jit_fast
+from minidet._jit import jit_fast, jit_inline
 from minidet._typing import Float32Array
 from minidet.fast.layout import Dense, Map
 from minidet.fast.simd import tile_fma, tile_of_rows, tile_slope, tile_store
@@ -154,7 +154,7 @@ def _convolve(
 def _make_tile(pixels: int) -> Any:
     """Return the kernel that computes so many neighbouring output pixels."""
 
-    @jit_fast
+    @jit_inline
     def tile_kernel(
         arena: Float32Array,
         corner: int,
