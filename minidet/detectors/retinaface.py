@@ -116,7 +116,11 @@ def detect_retinaface(
     return Detections(boxes[kept], face_scores[candidates][kept], landmarks[kept])
 
 
-def limit_side(image: RGBImage, max_side: int | None) -> RGBImage | Float32Array:
+def limit_side(
+    image: RGBImage,
+    max_side: int | None,
+    resize: Callable[[RGBImage, int, int], Float32Array] = resize_area,
+) -> RGBImage | Float32Array:
     """Shrink the image, keeping its proportions, so that its longer side is at most ``max_side`` pixels.
 
     Examples
@@ -128,7 +132,7 @@ def limit_side(image: RGBImage, max_side: int | None) -> RGBImage | Float32Array
     if max_side is None or longest <= max_side:
         return image
     height, width = (max(1, round(length * max_side / longest)) for length in image.shape[:2])
-    return resize_area(image, height, width)
+    return resize(image, height, width)
 
 
 @lru_cache(maxsize=8)  # photographs of one camera have few sizes; of 4K images eight sets are 45 MB

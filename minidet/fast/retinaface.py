@@ -10,6 +10,7 @@ from minidet.detectors import RetinaFaceSettings
 from minidet.detectors.retinaface import cached_anchors, limit_side
 from minidet.fast.boxes import decode_candidates, inclusive_nms
 from minidet.fast.plans.retinaface import CompiledRetinaFace
+from minidet.fast.resize import resize_area
 from minidet.image import retinaface_input
 from minidet.trace import SILENT, Recorder
 
@@ -27,7 +28,7 @@ def detect_retinaface(
     that keeps them only; the network reads the pixels, and an anchor's place follows from its number.
     """
     # 1. The image, shrunk if it is larger than wanted.
-    resized = limit_side(image, settings.max_side)
+    resized = limit_side(image, settings.max_side, resize_area)
     height, width = resized.shape[:2]
     # What one pixel of it is worth in pixels of the image given, in x and y.
     scale: Float32Array = (np.array(image.shape[1::-1]) / resized.shape[1::-1]).astype(np.float32)

@@ -45,7 +45,7 @@ def resize_area(image: NDArray[Any], height: int, width: int) -> Float32Array:
     >>> resize_area(np.array([[[1], [2], [3], [4], [5]]], np.uint8), 1, 2).ravel()
     array([2., 4.], dtype=float32)
     """
-    _check("resize_area", image, height, width)
+    check_resize("resize_area", image, height, width)
     out = np.empty((height, width, image.shape[2]), np.float32)
     _resize_area_kernel(np.ascontiguousarray(image), out)
     return out
@@ -100,9 +100,9 @@ def resize_bilinear(image: NDArray[Any], height: int, width: int) -> Float32Arra
     >>> resize_bilinear(np.array([[[0], [100]]], np.uint8), 1, 4).ravel()
     array([  0.,  25.,  75., 100.], dtype=float32)
     """
-    _check("resize_bilinear", image, height, width)
-    y0, y1, fy = _neighbours(image.shape[0], height)
-    x0, x1, fx = _neighbours(image.shape[1], width)
+    check_resize("resize_bilinear", image, height, width)
+    y0, y1, fy = neighbours(image.shape[0], height)
+    x0, x1, fx = neighbours(image.shape[1], width)
     fx = fx[:, None]  # (width, 1), for all channels
     fy = fy[:, None, None]  # (height, 1, 1)
     pixels = image.astype(np.float32)
@@ -111,7 +111,7 @@ def resize_bilinear(image: NDArray[Any], height: int, width: int) -> Float32Arra
     return (1 - fy) * top + fy * bottom
 
 
-def _neighbours(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32Array]:
+def neighbours(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32Array]:
     """Name the two input pixels around each output centre, and how far it is from the first to the second."""
     centre = (np.arange(new_size) + 0.5) * size / new_size - 0.5
     centre = np.clip(centre, 0, size - 1)
@@ -120,7 +120,8 @@ def _neighbours(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.
     return first, second, (centre - first).astype(np.float32)
 
 
-def _check(function: str, image: NDArray[Any], height: int, width: int) -> None:
+def check_resize(function: str, image: NDArray[Any], height: int, width: int) -> None:
+    """Require an (H, W, C) image of uint8 or float32, and sides of at least one pixel."""
     if image.ndim != 3 or 0 in image.shape or image.dtype not in (np.uint8, np.float32):
         raise InputError(
             f"{function}: image of shape {image.shape} and type {image.dtype}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def draw_shares(ax: Axes, labels: Sequence[str], shares: Sequence[tuple[float, f
         ax.annotate(f"{median:.2f}", (high, place), (4, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(places, labels, fontsize=8)
     ax.invert_yaxis()
+    ax.margins(y=0.01)
+    ax.set_xlim(0, 1.12 * max([1.0, *(high for _, _, high in shares)]))
     ax.set_xlabel("time of minidet / time of the peer (left of the line minidet is faster)")
     return ax
 
@@ -109,7 +112,8 @@ def draw_roofline(ax: Axes, peak: float, bandwidth: float, points: Mapping[str, 
     bandwidth : float
         GB/s.
     points : dict
-        FLOP per byte and GFLOP/s of each step.
+        FLOP per byte and GFLOP/s of each step. Of neighbours only the first is labelled; those above what can
+        be computed, which save multiplications, have another colour.
 
     Returns
     -------
@@ -123,11 +127,19 @@ def draw_roofline(ax: Axes, peak: float, bandwidth: float, points: Mapping[str, 
     ax.annotate(
         f"{bandwidth:.0f} GB/s", (left, left * bandwidth), (6, 10), textcoords="offset points", size=8
     )
+    labelled: list[tuple[float, float]] = []
     for name, (intensity, gflops) in points.items():
-        ax.plot(intensity, gflops, "o", color=COLOURS[0], markersize=4)
-        ax.annotate(name, (intensity, gflops), (4, -3), textcoords="offset points", size=6)
+        ax.plot(intensity, gflops, "o", color=COLOURS[0 if gflops <= peak else 1], markersize=4)
+        if all(_far_apart((intensity, gflops), other) for other in labelled):
+            ax.annotate(name, (intensity, gflops), (4, -3), textcoords="offset points", size=6)
+            labelled.append((intensity, gflops))
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("FLOP per byte")
     ax.set_ylabel("GFLOP/s")
     return ax
+
+
+def _far_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Tell whether two points of a logarithmic plot have room for two labels."""
+    return abs(math.log(one[0] / other[0])) > 0.45 or abs(math.log(one[1] / other[1])) > 0.06

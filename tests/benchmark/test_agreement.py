@@ -89,3 +89,14 @@ def test_too_few_faces_or_too_many():
 def test_no_faces_at_all():
     none = {"boxes": np.zeros((0, 4))}
     assert most_faces(0.9)(none, none) == "0 of 0 faces"
+
+
+def test_faces_of_equal_scores_may_change_places():
+    boxes = np.array([[0.0, 0, 9, 9], [50, 0, 59, 9], [0, 50, 9, 59]])
+    scores = np.array([0.9, 0.9, 0.8])
+    reference = {"boxes": boxes, "scores": scores}
+    assert same_faces(reference, {"boxes": boxes[[1, 0, 2]], "scores": scores}) == "3 faces within 0.000 px"
+    with pytest.raises(DisagreementError, match="scores by 1"):
+        same_faces(reference, {"boxes": boxes[[2, 1, 0]], "scores": scores})
+    with pytest.raises(DisagreementError, match="two faces are nearest to the same one"):
+        same_faces(reference, {"boxes": boxes[[0, 0, 2]], "scores": scores})
