@@ -180,7 +180,7 @@ def save_annotated(picture: Image.Image, path: Path) -> None:
     note = PngInfo()
     note.add_text("Software", AUTHOR)
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, pnginfo=note)
+    picture.save(path, pnginfo=note, compress_level=1)  # twice as fast, a few per cent larger
 
 
 def is_annotated(path: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#8d6a9f", "#b08900", "#6c757d")
@@ -95,6 +96,7 @@ def draw_times(
     ax.set_xticks(range(len(x)), x)
     ax.set_xlabel(x_label)
     ax.set_yscale("log")
+    _plain_numbers(ax.yaxis)
     ax.set_ylabel("milliseconds")
     ax.grid(axis="y", which="both", alpha=0.25)
     ax.legend(frameon=False, fontsize=8)
@@ -135,6 +137,8 @@ def draw_roofline(ax: Axes, peak: float, bandwidth: float, points: Mapping[str, 
             labelled.append((intensity, gflops))
     ax.set_xscale("log")
     ax.set_yscale("log")
+    _plain_numbers(ax.xaxis)
+    _plain_numbers(ax.yaxis)
     ax.set_xlabel("FLOP per byte")
     ax.set_ylabel("GFLOP/s")
     return ax
@@ -143,3 +147,9 @@ def draw_roofline(ax: Axes, peak: float, bandwidth: float, points: Mapping[str, 
 def _far_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """Tell whether two points of a logarithmic plot have room for two labels."""
     return abs(math.log(one[0] / other[0])) > 0.45 or abs(math.log(one[1] / other[1])) > 0.06
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Write 600 at the ticks of a logarithmic axis, and not 6 times a power of ten."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("{x:g}")

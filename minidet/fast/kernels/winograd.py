@@ -74,8 +74,8 @@ def pack_winograd(
     Both numbers of channels are multiples of the lanes. For ``split`` and ``jump`` see :class:`Winograd`.
     """
     outputs, inputs = weight.shape[:2]
-    transformed = np.einsum("ik,ockl,jl->ijco", _G, weight.astype(np.float64), _G)  # (6, 6, IC, OC)
-    matrices = transformed.reshape(-1, inputs, outputs)
+    transformed = _G @ weight.astype(np.float64) @ _G.T  # (OC, IC, 6, 6)
+    matrices = transformed.transpose(2, 3, 1, 0).reshape(-1, inputs, outputs)
     return Winograd(
         packer.add(np.concatenate([in_panels(matrix) for matrix in matrices])),
         packer.add(bias),

@@ -61,8 +61,8 @@ def pack_winograd_valid(
     The outputs are a multiple of the lanes.
     """
     outputs, inputs = weight.shape[:2]
-    transformed = np.einsum("ik,ockl,jl->ijco", _G, weight.astype(np.float64), _G)  # (5, 5, IC, OC)
-    matrices = transformed.reshape(-1, inputs, outputs)
+    transformed = _G @ weight.astype(np.float64) @ _G.T  # (OC, IC, 5, 5)
+    matrices = transformed.transpose(2, 3, 1, 0).reshape(-1, inputs, outputs)
     return Dense(
         packer.add(np.concatenate([in_panels(matrix) for matrix in matrices])),
         packer.add(bias),
