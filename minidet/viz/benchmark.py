@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#8d6a9f", "#b08900", "#6c757d")
 
@@ -150,6 +151,7 @@ def _far_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """Write 600 at the ticks of a logarithmic axis, and not 6 times a power of ten."""
+    """Write 1, 2, 5, 10, 20 ... at a logarithmic axis, and not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
