@@ -384,19 +384,6 @@ _elementwise(operator.mul, "fmul")
 
 
 @intrinsic
-def tile_scale(typing: Any, tile: Any, factor: Any) -> Any:
-    """Multiply every number of a tile by one factor."""
-
-    def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        w = _Writer(context, builder)
-        value, factor = arguments
-        vector = w.splat(factor, tile.lanes)
-        return w.tile([builder.fmul(x, vector) for x in w.registers(value)])
-
-    return tile(tile, types.float32), write
-
-
-@intrinsic
 def tile_scaled_add(typing: Any, factor: Any, a: Any, b: Any) -> Any:
     """Return factor * a + b, with a number and two tiles."""
 

@@ -12,9 +12,9 @@ from minidet.detectors import detect_mtcnn as detect_readably
 from minidet.detectors.mtcnn import cell_windows
 from minidet.fast import get_num_threads, set_num_threads
 from minidet.fast.mtcnn import crop_windows, detect_mtcnn, nms_within_levels
-from minidet.fast.plans.onet import compile_onet
-from minidet.fast.plans.pnet import compile_pnet
-from minidet.fast.plans.rnet import compile_rnet
+from minidet.fast.plans.onet import CompiledONet
+from minidet.fast.plans.pnet import CompiledPNet
+from minidet.fast.plans.rnet import CompiledRNet
 from minidet.image import crop_squares, read_image
 from minidet.trace import Trace
 from tests.fast.kernels.arena import agreement
@@ -31,7 +31,7 @@ def readable():
 @pytest.fixture(scope="module")
 def compiled(readable):
     pnet, rnet, onet = (network.__self__ for network in readable)
-    return compile_pnet(pnet), compile_rnet(rnet), compile_onet(onet)
+    return CompiledPNet(pnet), CompiledRNet(rnet), CompiledONet(onet)
 
 
 @pytest.fixture(autouse=True)

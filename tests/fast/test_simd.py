@@ -21,7 +21,6 @@ from minidet.fast.simd import (
     tile_max,
     tile_of_rows,
     tile_of_scalar,
-    tile_scale,
     tile_scaled_add,
     tile_slope,
     tile_store,
@@ -99,7 +98,8 @@ def test_a_tile_is_loaded_scaled_and_stored(shape):
 
     @numba.njit
     def copy(x, y, stride, factor):
-        tile_store(y, 0, stride, tile_scale(tile_load(rows, columns, lanes, x, 0, stride), factor))
+        zero = tile_of_scalar(rows, columns, lanes, np.float32(0))
+        tile_store(y, 0, stride, tile_scaled_add(factor, tile_load(rows, columns, lanes, x, 0, stride), zero))
 
     x = normal(1, rows, columns * lanes)
     y = np.empty_like(x)

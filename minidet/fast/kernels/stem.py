@@ -60,9 +60,8 @@ def stem_of_pixels(
         for line in range(2 * rows + 1):
             y = 2 * first + line - 1
             inside = 0 <= y < height
-            if (
-                inside
-            ):  # first to floats, then apart into channels: a compiler makes vector code of each alone
+            # First to floats, then apart into channels: a compiler makes vector code of each alone.
+            if inside:
                 pixels = image[y].reshape(3 * width)
                 for i in range(3 * width):
                     line_as_read[i] = pixels[i]

@@ -57,10 +57,5 @@ class CompiledONet:
         return _split(self._network.of_windows(image, windows))
 
 
-def compile_onet(model: ONet) -> CompiledONet:
-    """Pack an O-Net's weights for the compiled plan."""
-    return CompiledONet(model)
-
-
 def _split(outputs: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
     return softmax_forward(outputs[:, :2], axis=1), outputs[:, 2:6], outputs[:, 6:]

@@ -303,11 +303,6 @@ class CompiledPNet:
         return counts
 
 
-def compile_pnet(model: PNet) -> CompiledPNet:
-    """Pack a P-Net's weights for the compiled plan."""
-    return CompiledPNet(model)
-
-
 def _least(threshold: float) -> float:
     """Return a difference of logits that is certainly too small for a score of ``threshold``."""
     if threshold <= 0:

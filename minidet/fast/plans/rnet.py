@@ -57,10 +57,5 @@ class CompiledRNet:
         return _split(self._network.of_windows(image, windows))
 
 
-def compile_rnet(model: RNet) -> CompiledRNet:
-    """Pack an R-Net's weights for the compiled plan."""
-    return CompiledRNet(model)
-
-
 def _split(outputs: Float32Array) -> tuple[Float32Array, Float32Array]:
     return softmax_forward(outputs[:, :2], axis=1), outputs[:, 2:6]

@@ -5,14 +5,14 @@ import pytest
 
 from minidet.errors import InputError
 from minidet.fast import get_num_threads, set_num_threads
-from minidet.fast.plans.onet import compile_onet
-from minidet.fast.plans.pnet import BAND_ROWS, compile_pnet
-from minidet.fast.plans.rnet import compile_rnet
+from minidet.fast.plans.onet import CompiledONet
+from minidet.fast.plans.pnet import BAND_ROWS, CompiledPNet
+from minidet.fast.plans.rnet import CompiledRNet
 from minidet.image import level_size, mtcnn_input, pyramid_scales, resize_area
 from minidet.models.mtcnn import ONet, PNet, RNet
 from tests.fast.kernels.arena import agreement, normal
 
-NETWORKS = {"rnet": (RNet, compile_rnet, 24), "onet": (ONet, compile_onet, 48)}
+NETWORKS = {"rnet": (RNet, CompiledRNet, 24), "onet": (ONet, CompiledONet, 48)}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def assert_all_equal(one, other):
 def test_pnet_equals_the_network(size, landmark_head):
     model = with_random_weights(PNet(landmark_head=landmark_head))
     x = normal(1, 2, 3, *size)
-    for got, expected in zip(compile_pnet(model)(x), model.predict(x), strict=True):
+    for got, expected in zip(CompiledPNet(model)(x), model.predict(x), strict=True):
         assert (got.shape, got.dtype) == (expected.shape, np.float32)
         assert agreement(got, expected) < 1e-5
 
@@ -67,7 +67,7 @@ def test_pnet_of_a_pyramid_finds_the_cells_of_its_levels():
     threshold = float(middle[gap : gap + 2].mean())
     assert middle[gap + 1] - middle[gap] > 2e-5
 
-    levels, rows, columns, scores, box_deltas = compile_pnet(model).of_pyramid(image, sizes, threshold)
+    levels, rows, columns, scores, box_deltas = CompiledPNet(model).of_pyramid(image, sizes, threshold)
     assert len(levels) >= 1000
     assert (np.diff(levels) >= 0).all()
     for level, (level_scores, level_deltas) in enumerate(maps):
@@ -81,18 +81,18 @@ def test_pnet_of_a_pyramid_finds_the_cells_of_its_levels():
 
 @pytest.mark.parametrize(("threshold", "share"), [(0, 1), (1, 0)])
 def test_pnet_with_the_extreme_thresholds(threshold, share):
-    cells = compile_pnet(with_random_weights(PNet())).of_pyramid(pixels(3, 40, 50), [(40, 50)], threshold)
+    cells = CompiledPNet(with_random_weights(PNet())).of_pyramid(pixels(3, 40, 50), [(40, 50)], threshold)
     assert len(cells.scores) == share * 15 * 20
 
 
 def test_pnet_of_levels_too_small_for_a_window():
-    cells = compile_pnet(PNet()).of_pyramid(pixels(3, 40, 50), [(10, 40), (40, 10), (1, 1)], 0)
+    cells = CompiledPNet(PNet()).of_pyramid(pixels(3, 40, 50), [(10, 40), (40, 10), (1, 1)], 0)
     assert cells.box_deltas.shape == (0, 4)
     assert len(cells.levels) == len(cells.rows) == len(cells.columns) == len(cells.scores) == 0
 
 
 def test_pnet_does_not_depend_on_the_number_of_threads():
-    network, image = compile_pnet(with_random_weights(PNet())), pixels(4, 211, 173)
+    network, image = CompiledPNet(with_random_weights(PNet())), pixels(4, 211, 173)
     sizes = [(211, 173), (150, 123), (50, 40), (12, 12)]
     results = []
     for threads in (1, 2, 3, 7):
@@ -107,7 +107,7 @@ def test_pnet_refuses_other_shapes(shape):
     with pytest.raises(
         InputError, match=r"P-Net: `x` has shape .*; expected \(N, 3, H, W\), sides of at least 11"
     ):
-        compile_pnet(PNet())(np.zeros(shape, np.float32))
+        CompiledPNet(PNet())(np.zeros(shape, np.float32))
 
 
 # ---- R-Net and O-Net ----
@@ -176,7 +176,7 @@ def test_the_number_of_threads_changes_nothing(crop_network, crops):
 def test_rnet_ignores_its_landmark_head():
     model = with_random_weights(RNet(landmark_head=True))
     x = normal(5, 4, 3, 24, 24)
-    for got, expected in zip(compile_rnet(model)(x), model.predict(x), strict=True):
+    for got, expected in zip(CompiledRNet(model)(x), model.predict(x), strict=True):
         assert agreement(got, expected) < 1e-5
 
 
@@ -192,7 +192,7 @@ def test_other_shapes_are_refused(crop_network, shape):
 
 @pytest.fixture(params=["pnet", *NETWORKS])
 def any_network(request):
-    kind, compile_network, side = {"pnet": (PNet, compile_pnet, 40), **NETWORKS}[request.param]
+    kind, compile_network, side = {"pnet": (PNet, CompiledPNet, 40), **NETWORKS}[request.param]
     model = with_random_weights(kind())
     return model, compile_network(model), side
 
