@@ -1,0 +1,88 @@
+"""A set of annotated photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from minidet.datasets.sample import Annotation, Sample
+from minidet.image import read_image
+
+
+class Dataset(Sequence[Sample]):
+    """Annotated photographs, read from disk one by one as they are asked for.
+
+    Parameters
+    ----------
+    annotations : sequence of Annotation
+    source : str
+        Where they come from, such as "voc:photos/"; recipes quote it.
+    exhaustive : bool
+        Whether every face of a photograph is annotated. Where it is not, what a detector finds besides is no
+        mistake, and average precision has no meaning.
+
+    Examples
+    --------
+    >>> annotations = [Annotation("a.jpg", "a.jpg", [[0, 0, 9, 9]]), Annotation("b.jpg", "b.jpg", [])]
+    >>> dataset = Dataset(annotations, "two")
+    >>> len(dataset), len(dataset[1:]), dataset.annotations[0].name
+    (2, 1, 'a.jpg')
+    """
+
+    annotations: list[Annotation]
+    """In the order of the files; what they say as it stands, mistakes included."""
+
+    def __init__(self, annotations: Sequence[Annotation], source: str, *, exhaustive: bool = True) -> None:
+        self.annotations = list(annotations)
+        self.source = source
+        self.exhaustive = exhaustive
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Dataset:
+        """``dataset[0]`` is a Sample, ``dataset[::5]`` every fifth photograph as a Dataset.
+
+        A sample has no boxes without an area: nothing can be learnt from them or measured against them.
+
+        Raises
+        ------
+        InputError
+            If the photograph cannot be read.
+        """
+        if isinstance(index, slice):
+            part = ":".join(
+                "" if bound is None else str(bound) for bound in (index.start, index.stop, index.step)
+            )
+            return Dataset(self.annotations[index], f"{self.source}[{part}]", exhaustive=self.exhaustive)
+        return load_sample(self.annotations[index])
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(load_sample, self.annotations)
+
+
+def load_sample(annotation: Annotation) -> Sample:
+    """Read the photograph of an annotation, and leave out boxes without an area.
+
+    Raises
+    ------
+    InputError
+        If the photograph cannot be read.
+    """
+    image = read_image(annotation.path)
+    sides = annotation.boxes[:, 2:] - annotation.boxes[:, :2]  # (G, 2); NaN fails the comparison
+    usable = (sides > 0).all(axis=1)
+    return Sample(
+        image=image,
+        boxes=annotation.boxes[usable],
+        landmarks=annotation.landmarks[usable],
+        landmark_mask=annotation.landmark_mask[usable],
+        ignore=annotation.ignore[usable],
+        name=annotation.name,
+    )

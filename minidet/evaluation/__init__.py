@@ -1,0 +1,1 @@
+"""Measuring detectors: average precision, recall, landmark errors, the WIDER FACE protocol."""
