@@ -5,7 +5,7 @@ Where to read on, following an image through the package; no step needs a file o
 ====================  ==================================================================================
 ``detections``        what comes out, and the legend of shapes and coordinates
 ``trace``             what happened inside a detector, step by step
-``image``             pixels: reading, pyramid, crops, preparing, drawing
+``image``             pixels: reading, pyramid, crops, preparing, drawing, aligning
 ``ops``               the operations: convolution, pooling, activations, batch norm; one per file
 ``boxes``             anchors, coding, IoU, non-maximum suppression
 ``nn``                operations with the arrays they need: layers
@@ -21,7 +21,7 @@ from minidet.api import MTCNN, RetinaFace, detect
 from minidet.detections import Detections, Face
 from minidet.errors import InputError
 from minidet.fast import get_num_threads, set_num_threads
-from minidet.image import draw, read_image
+from minidet.image import align, crop, draw, read_image
 from minidet.trace import Trace
 
 __version__ = "0.1.0"
@@ -33,6 +33,8 @@ __all__ = [
     "InputError",
     "RetinaFace",
     "Trace",
+    "align",
+    "crop",
     "detect",
     "draw",
     "get_num_threads",

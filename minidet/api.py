@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -23,14 +24,34 @@ from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.nn import Module
 from minidet.trace import SILENT, Recorder, Trace
-from minidet.weights import load_weights
+from minidet.weights import checksum, load_weights
 
 Backend = Literal["fast", "readable"]
 M = TypeVar("M", bound=Module)
 
 
 class Detector(ABC):
-    """What the two detectors share. One detector may serve many threads: ``detect`` changes nothing in it."""
+    """What the two detectors share. One detector may serve many threads: ``detect`` changes nothing in it.
+
+    Attributes
+    ----------
+    settings : MTCNNSettings or RetinaFaceSettings
+    recipe : dict
+        All that decides what is found, in plain values: ``model``, ``weights``, ``sha256`` of the weights'
+        arrays, ``backend`` and ``settings``. Quote it beside any figure.
+    """
+
+    settings: MTCNNSettings | RetinaFaceSettings
+    recipe: dict[str, Any]
+
+    def _set_recipe(self, model: str, weights: str | os.PathLike[str], sha256: str, is_fast: bool) -> None:
+        self.recipe = {
+            "model": model,
+            "weights": os.fspath(weights),
+            "sha256": sha256,
+            "backend": "fast" if is_fast else "readable",
+            "settings": asdict(self.settings),
+        }
 
     def detect(self, source: ImageSource) -> Detections:
         """Find the faces of one image.
@@ -187,6 +208,7 @@ class MTCNN(Detector):
         networks = [fast.compile(net) if is_fast else net.predict for net in (pnet, rnet, onet)]
         self.pnet, self.rnet, self.onet = networks
         self._find: Any = fast.detect_mtcnn if is_fast else detect_mtcnn
+        self._set_recipe("mtcnn", weights, checksum(state), is_fast)
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
         return self._find(image, self.pnet, self.rnet, self.onet, self.settings, recorder)
@@ -254,6 +276,7 @@ class RetinaFace(Detector):
         self._model = _loaded(RetinaFaceNet(), state, "")
         self.network = fast.compile(self._model) if is_fast else self._model.predict
         self._find: Any = fast.detect_retinaface if is_fast else detect_retinaface
+        self._set_recipe("retinaface", weights, checksum(state), is_fast)
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
         return self._find(image, self.network, self.settings, recorder)

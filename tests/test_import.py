@@ -100,6 +100,8 @@ def test_the_names_promised_are_there():
         "InputError",
         "RetinaFace",
         "Trace",
+        "align",
+        "crop",
         "detect",
         "draw",
         "get_num_threads",

@@ -13,12 +13,16 @@ from minidet.boxes.matching import (
 )
 from minidet.boxes.mirror import mirror_boxes, mirror_landmarks
 from minidet.boxes.nms import nms
+from minidet.boxes.soft_nms import soft_nms
+from minidet.boxes.voting import Voted, box_voting
 
 __all__ = [
     "PAPER_THRESHOLDS",
     "REFERENCE_THRESHOLDS",
     "Match",
     "MatchThresholds",
+    "Voted",
+    "box_voting",
     "centre_to_corners",
     "corners_to_centre",
     "decode_boxes",
@@ -31,6 +35,7 @@ __all__ = [
     "mirror_boxes",
     "mirror_landmarks",
     "nms",
+    "soft_nms",
     "xywh_to_xyxy",
     "xyxy_to_xywh",
 ]

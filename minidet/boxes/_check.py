@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet._check import check_finite, check_float
+from minidet._check import check_finite, check_float, check_shape
 from minidet._typing import FloatArray
-from minidet.errors import InputError
+from minidet.errors import InputError, is_share
 
 
 def check_rows(function: str, name: str, array: NDArray[Any], columns: int) -> None:
@@ -32,18 +32,27 @@ def check_area(function: str, kind: str, boxes: FloatArray, before: str) -> None
         )
 
 
+def check_scored(function: str, boxes: FloatArray, scores: FloatArray) -> None:
+    """Require one finite score per finite box."""
+    check_rows(function, "boxes", boxes, 4)
+    check_shape(function, "scores", scores, (len(boxes),), "one per box")
+    check_float(function, scores=scores)
+    check_finite(function, "boxes", boxes)
+    check_finite(function, "scores", scores)
+
+
+def check_share(function: str, name: str, value: object) -> None:
+    """Require a number from 0 to 1."""
+    if not is_share(value):
+        raise InputError(f"{function}: {name}={value!r}; expected 0 to 1")
+
+
 def check_nms(boxes: FloatArray, scores: FloatArray, iou_threshold: float, overlap: str) -> None:
     """Require one finite score per finite box, a threshold from 0 to 1, a known kind of overlap."""
-    check_rows("nms", "boxes", boxes, 4)
-    if scores.shape != (len(boxes),):
-        raise InputError(f"nms: `scores` has shape {scores.shape}; expected ({len(boxes)},), one per box")
-    check_float("nms", scores=scores)
-    if not 0 <= iou_threshold <= 1:
-        raise InputError(f"nms: iou_threshold={iou_threshold}; expected 0 to 1")
+    check_scored("nms", boxes, scores)
+    check_share("nms", "iou_threshold", iou_threshold)
     if overlap not in ("union", "min"):
         raise InputError(f"nms: overlap={overlap!r}; expected 'union' or 'min'")
-    check_finite("nms", "boxes", boxes)
-    check_finite("nms", "scores", scores)
 
 
 def check_matching(anchors: FloatArray, boxes: FloatArray) -> None:

@@ -2,6 +2,7 @@
 
 ``main`` is the frame around every verb. What it promises: results go to standard output, everything
 else to standard error; an error is one line; the exit status is 0, or 2 if something could not be done.
+``check-data`` looks for problems and, as linters do, ends with 1 if there are any.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import minidet
-from minidet.cli import benchmark, detect, weights
+from minidet.cli import benchmark, check_data, detect, evaluate, weights
 from minidet.cli.terminal import CommandParser, show, show_error
 from minidet.errors import InputError
 
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, or 2 after an error, 130 after Ctrl-C, 141 if the reader of the output has gone.
+        The exit status: 0, or 1 if ``check-data`` found problems, 2 after an error, 130 after Ctrl-C, 141 if
+        the reader of the output has gone.
 
     Raises
     ------
@@ -66,6 +68,8 @@ def make_parser() -> CommandParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     detect.add_parser(verbs)
     weights.add_parser(verbs)
+    check_data.add_parser(verbs)
+    evaluate.add_parser(verbs)
     benchmark.add_parser(verbs)
     return parser
 

@@ -140,7 +140,8 @@ def save(
 def save_plots(folder: Path, rows: list[Row], roofline: Roofline | None) -> list[str]:
     """Draw what there is to draw; return the names of the files."""
     # Here, because matplotlib takes a second, which who wants no plots should not wait for.
-    from minidet.viz.benchmark import draw_roofline, draw_shares, draw_times, new_axes, save_figure
+    from minidet.viz.benchmark import draw_roofline, draw_shares, draw_times
+    from minidet.viz.figure import new_axes, save_figure
 
     drawn = []
     compared = [

@@ -16,12 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from minidet.errors import InputError
-
-IMAGE_SUFFIXES = {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".jpx", ".jpf", ".png", ".apng", ".webp",
-    ".avif", ".gif", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
-}  # fmt: skip
-"""What counts as an image in a folder: the kinds of files that Pillow opens and that hold photographs."""
+from minidet.image.io import IMAGE_SUFFIXES
 
 STDIN = "-"
 

@@ -1,6 +1,46 @@
-"""Readers for annotated photographs: files in, samples out."""
+"""Annotated photographs: files in, samples out.
 
+One reader per format, each in a file of its name: ``widerface``, ``voc``, ``coco``, ``yolo``, ``celeba``,
+``points``. All return a :class:`Dataset`; :func:`open_dataset` chooses by "KIND:PATH".
+"""
+
+from minidet.datasets.celeba import read_celeba
+from minidet.datasets.check import DatasetSummary, Problem, check_dataset, summarize_dataset
+from minidet.datasets.coco import read_coco, write_coco
 from minidet.datasets.dataset import Dataset, load_sample
+from minidet.datasets.mean_face import box_from_landmarks
+from minidet.datasets.open import open_dataset
+from minidet.datasets.points import read_points, write_points_json, write_points_list
 from minidet.datasets.sample import Annotation, Sample
+from minidet.datasets.voc import read_voc, write_voc
+from minidet.datasets.widerface import read_widerface, write_bbx_gt, write_label_txt
+from minidet.datasets.widerface_ground_truth import WiderImage, read_widerface_ground_truth
+from minidet.datasets.yolo import read_yolo, write_yolo
 
-__all__ = ["Annotation", "Dataset", "Sample", "load_sample"]
+__all__ = [
+    "Annotation",
+    "Dataset",
+    "DatasetSummary",
+    "Problem",
+    "Sample",
+    "WiderImage",
+    "box_from_landmarks",
+    "check_dataset",
+    "load_sample",
+    "open_dataset",
+    "read_celeba",
+    "read_coco",
+    "read_points",
+    "read_voc",
+    "read_widerface",
+    "read_widerface_ground_truth",
+    "read_yolo",
+    "summarize_dataset",
+    "write_bbx_gt",
+    "write_coco",
+    "write_label_txt",
+    "write_points_json",
+    "write_points_list",
+    "write_voc",
+    "write_yolo",
+]

@@ -57,9 +57,8 @@ class Dataset(Sequence[Sample]):
             If the photograph cannot be read.
         """
         if isinstance(index, slice):
-            part = ":".join(
-                "" if bound is None else str(bound) for bound in (index.start, index.stop, index.step)
-            )
+            bounds = [index.start, index.stop, *([] if index.step is None else [index.step])]
+            part = ":".join("" if bound is None else str(bound) for bound in bounds)
             return Dataset(self.annotations[index], f"{self.source}[{part}]", exhaustive=self.exhaustive)
         return load_sample(self.annotations[index])
 
@@ -75,14 +74,12 @@ def load_sample(annotation: Annotation) -> Sample:
     InputError
         If the photograph cannot be read.
     """
-    image = read_image(annotation.path)
-    sides = annotation.boxes[:, 2:] - annotation.boxes[:, :2]  # (G, 2); NaN fails the comparison
-    usable = (sides > 0).all(axis=1)
+    usable = annotation.usable()
     return Sample(
-        image=image,
-        boxes=annotation.boxes[usable],
-        landmarks=annotation.landmarks[usable],
-        landmark_mask=annotation.landmark_mask[usable],
-        ignore=annotation.ignore[usable],
-        name=annotation.name,
+        image=read_image(usable.path),
+        boxes=usable.boxes,
+        landmarks=usable.landmarks,
+        landmark_mask=usable.landmark_mask,
+        ignore=usable.ignore,
+        name=usable.name,
     )

@@ -96,11 +96,29 @@ class Annotation:
         size: tuple[int, int] | None = None,
     ) -> None:
         self.path, self.name, self.size = Path(path), name, size
-        self.boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        self.boxes = np.asarray(boxes, np.float32)
+        if self.boxes.size == 0:
+            self.boxes = self.boxes.reshape(0, 4)
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
+            raise InputError(f"Annotation: boxes of shape {self.boxes.shape}; expected (G, 4)")
         G = len(self.boxes)
         self.landmarks = _filled(landmarks, (G, 5, 2), np.nan).astype(np.float32)
-        self.landmark_mask = np.isfinite(self.landmarks.reshape(G, 10)).all(axis=1)
+        self.landmark_mask = np.asarray(np.isfinite(self.landmarks).all(axis=(1, 2)))
         self.ignore = _filled(ignore, (G,), False).astype(np.bool_)
+
+    def usable(self) -> Annotation:
+        """Return the same without boxes that have no area: nothing can be learnt from or measured by them.
+
+        Examples
+        --------
+        >>> Annotation("a.jpg", "a.jpg", [[10, 20, 40, 60], [10, 20, 40, 20]]).usable().boxes
+        array([[10., 20., 40., 60.]], dtype=float32)
+        """
+        proper = (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)  # (G,); NaN is not above anything
+        proper &= np.isfinite(self.boxes).all(axis=1)
+        return Annotation(
+            self.path, self.name, self.boxes[proper], self.landmarks[proper], self.ignore[proper], self.size
+        )
 
 
 def _filled(values: ArrayLike | None, shape: tuple[int, ...], missing: float) -> NDArray[np.generic]:

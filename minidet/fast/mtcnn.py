@@ -20,7 +20,7 @@ from minidet.fast.plans.onet import CompiledONet
 from minidet.fast.plans.pnet import CompiledPNet
 from minidet.fast.plans.rnet import CompiledRNet
 from minidet.image import crop_squares, level_size, mtcnn_input, pyramid_scales, resize_area
-from minidet.image.crop import pixel_windows
+from minidet.image.crop_squares import pixel_windows
 from minidet.trace import SILENT, Recorder
 
 

@@ -1,84 +1,117 @@
-"""Square crops of an image, all resized to one side: what R-Net and O-Net look at."""
+r"""A face cut out of a picture as a square of a fixed size.
+
+::
+
+      box           + margin on every side      square about its centre     resized
+    .------.        .------------.              .--------------.            .------.
+    |      |        |  .------.  |              |              |            |      |
+    |      |        |  |      |  |              |              |            |      |
+    |      |        |  |      |  |              |              |            '------'
+    '------'        |  '------'  |              |              |
+                    '------------'              '--------------'
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from minidet._typing import Float32Array, FloatArray, IntArray, RGBImage
-from minidet.errors import InputError
-from minidet.image.resize import resize_area
+from minidet._check import check_whole
+from minidet._typing import Float32Array, RGBImage
+from minidet.errors import InputError, is_number
+from minidet.image._check import as_one_face
+from minidet.image.io import ImageSource, read_image
 
 
-def crop_squares(
-    image: RGBImage, boxes: FloatArray, size: int, *, border: Literal["clip", "zero"] = "clip"
-) -> tuple[Float32Array, IntArray]:
-    """Cut every box out of the image and resize it to ``size`` x ``size``.
+def crop(image: ImageSource, box: ArrayLike, size: int = 160, margin: float = 0.1) -> RGBImage:
+    r"""Cut out the square around a box and bring it to ``size`` x ``size`` pixels.
+
+    The box grows by ``margin`` of its width to the left and to the right, and by ``margin`` of its height
+    above and below. The square about its centre with the longer of the two sides is cut out, so a face is
+    never stretched:
+
+    .. math::
+        s = (1 + 2 \, \text{margin}) \max(x_2 - x_1, \; y_2 - y_1), \qquad
+        \text{left} = \frac{x_1 + x_2 - s}{2}, \qquad \text{top} = \frac{y_1 + y_2 - s}{2}
+
+    Output pixel j covers :math:`s / \text{size}` of the image's pixels. To shrink, its value is the mean over
+    what it covers, every pixel by its share; to enlarge, it is interpolated between the nearest pixels.
 
     Parameters
     ----------
-    image : (H, W, 3) uint8 array
-    boxes : (P, 4) array
-        x1 y1 x2 y2 in MTCNN's 1-based pixels; they may reach outside the image.
+    image : path, bytes, file object, PIL image or array
+        Anything :func:`minidet.read_image` takes.
+    box : (4,) array-like, x1 y1 x2 y2, pixels
+        ``face.box``. It may reach outside the image.
     size : int
-        Side of the crops, in pixels.
-    border : "clip" or "zero"
-        "clip" cuts the box at the edge of the image, so that a face at the border is stretched to a square;
-        "zero" fills what lies outside with black, as the authors' code does.
+        Side of the result, in pixels.
+    margin : float
+        Share of the width and the height that is added on every side, from 0 up.
 
     Returns
     -------
-    crops : (P', size, size, 3) float32 array
-        0 to 255.
-    kept : (P',) integer array
-        Which boxes they are: one without a single pixel inside the image has no crop.
+    (size, size, 3) uint8 array
+        RGB; black where the image ends.
 
     Raises
     ------
     InputError
-        If ``border`` is neither.
+        If the box is not four finite numbers with an area, ``size`` or ``margin`` is out of range, or the
+        image is refused.
 
     Examples
     --------
-    A box of four pixels, two of which lie to the left of the image:
+    A box of two by one pixels at the left border. The square about its centre has two rows, half a row above
+    the box and half a row below it:
 
-    >>> image = np.array([[[10] * 3, [20] * 3, [30] * 3, [40] * 3]], np.uint8)
-    >>> box = np.array([[-1.0, 1.0, 2.0, 1.0]])
-    >>> crop_squares(image, box, 2)[0][0, 0, :, 0]
-    array([10., 20.], dtype=float32)
-    >>> crop_squares(image, box, 2, border="zero")[0][0, 0, :, 0]
-    array([ 0., 15.], dtype=float32)
+    >>> image = np.array([[0, 0, 0], [40, 80, 0], [200, 100, 0], [0, 0, 0]], np.uint8)
+    >>> crop(image, [0, 1, 2, 2], size=2, margin=0)[:, :, 0]
+    array([[ 20,  40],
+           [120,  90]], dtype=uint8)
+
+    A margin of half the box doubles the square. Its upper left quarter, columns -1 and 0 of rows -0.5 to 1.5,
+    has half of a 40 among four places:
+
+    >>> crop(image, [0, 1, 2, 2], size=2, margin=0.5)[:, :, 0]
+    array([[ 5, 10],
+           [55, 35]], dtype=uint8)
     """
-    if border not in ("clip", "zero"):
-        raise InputError(f"crop_squares: border={border!r}; expected 'clip' or 'zero'")
-    H, W = image.shape[:2]
-    wanted = pixel_windows(boxes)  # (P, 4)
-    # Compat: what "clip" leaves is no longer square, and is resized to a square all the same.
-    inside = np.stack([np.maximum(wanted[:, :2], 0), np.minimum(wanted[:, 2:], [W, H])], axis=1)  # (P, 2, 2)
-    kept = np.flatnonzero((inside[:, 1] > inside[:, 0]).all(axis=1))
+    x1, y1, x2, y2 = as_one_face("crop", "box", box, (4,), "x1 y1 x2 y2 of one face").tolist()
+    if not (x2 > x1 and y2 > y1):
+        raise InputError(f"crop: `box` has no area: {[x1, y1, x2, y2]}; expected x1 < x2 and y1 < y2")
+    check_whole("crop", "size", size, least=1)
+    if not (is_number(margin) and 0 <= margin < math.inf):
+        raise InputError(f"crop: margin={margin!r}; expected a number from 0 up")
+    pixels = read_image(image)
 
-    crops = np.empty((len(kept), size, size, 3), np.float32)
-    for crop, box, (start, stop) in zip(crops, wanted[kept], inside[kept], strict=True):
-        window = image[start[1] : stop[1], start[0] : stop[0]]
-        if border == "zero":
-            left, top, right, bottom = box
-            outside = ((start[1] - top, bottom - stop[1]), (start[0] - left, right - stop[0]), (0, 0))
-            window = np.pad(window, outside)
-        crop[:] = resize_area(window, size, size)
-    return crops, kept
+    side = (1 + 2 * float(margin)) * max(x2 - x1, y2 - y1)
+    if not math.isfinite(side):
+        raise InputError(f"crop: the square around {[x1, y1, x2, y2]} with margin={margin} is too large")
+    top, rows = _shares((y1 + y2) / 2 - side / 2, side, size, pixels.shape[0])  # (size, h)
+    left, columns = _shares((x1 + x2) / 2 - side / 2, side, size, pixels.shape[1])  # (size, w)
+    seen = pixels[top : top + rows.shape[1], left : left + columns.shape[1]]  # (h, w, 3)
+    shrunk = np.tensordot(rows, seen.astype(np.float32), axes=1)  # (size, w, 3)
+    return np.rint(columns @ shrunk).astype(np.uint8)  # (size, size, 3)
 
 
-# Compat: MTCNN counts pixels from 1 and both corners belong to the box; docs/compat.md "Crop windows".
-def pixel_windows(boxes: FloatArray) -> IntArray:
-    """Turn 1-based inclusive boxes (P, 4) into slices (P, 4): left, top, and one past right and bottom.
+def _shares(start: float, side: float, size: int, length: int) -> tuple[int, Float32Array]:
+    r"""Return the first of the pixels that are seen, and the share (size, seen) of each in every output.
 
-    Examples
-    --------
-    Fractions are cut off towards zero; pixels 3 to 5 of MTCNN are 2, 3 and 4 here:
+    Output j has its centre at :math:`c_j = \text{start} + (j + 0.5) \, s`, with :math:`s` the step from one
+    to the next. Pixel k lies between k and k + 1. With :math:`m = \max(s, 1)`
 
-    >>> pixel_windows(np.array([[3.7, 1.0, 5.9, 1.2]]))
-    array([[2, 0, 5, 1]])
+    .. math:: w_{jk} = |[c_j - m / 2, c_j + m / 2] \cap [k, k + 1]| \, / \, m
+
+    For s above 1 that is a mean over the area; below 1, an interval of one pixel touches two pixels and
+    weighs them bilinearly. Where it touches none, nothing is added, which is black.
     """
-    whole = np.trunc(boxes).astype(np.intp)
-    return whole - np.array([1, 1, 0, 0])
+    step = side / size
+    reach = max(step, 1.0)
+    lower = start + (np.arange(size) + 0.5) * step - reach / 2  # (size,)
+    first = int(np.clip(np.floor(lower[0]), 0, length))
+    last = int(np.clip(np.ceil(lower[-1] + reach), first, length))
+    pixel = np.arange(first, last)  # (seen,)
+    overlap = np.minimum(lower[:, None] + reach, pixel + 1) - np.maximum(lower[:, None], pixel)
+    return first, (np.maximum(overlap, 0) / reach).astype(np.float32)

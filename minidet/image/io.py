@@ -22,6 +22,13 @@ ImageSource: TypeAlias = (
 )
 
 
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".jpx", ".jpf", ".png", ".apng", ".webp",
+    ".avif", ".gif", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
+})  # fmt: skip
+"""What counts as a photograph in a folder, in lower case: the endings of kinds that Pillow opens."""
+
+
 def read_image(
     source: ImageSource, *, color: Literal["rgb", "bgr"] = "rgb", exif: bool = True
 ) -> NDArray[np.uint8]:
@@ -162,7 +169,7 @@ def _read_whole(file: BinaryIO) -> bytes:
 
 def _read_encoded(file: BinaryIO, name: str, *, exif: bool) -> NDArray[np.uint8]:
     with _failure_is_input_error(name):
-        picture = _open_quietly(file)
+        picture = open_quietly(file)
     with picture:
         return _read_pil_image(picture, name, exif=exif)
 
@@ -171,8 +178,11 @@ def _read_encoded(file: BinaryIO, name: str, *, exif: bool) -> NDArray[np.uint8]
 _warnings_lock = threading.Lock()
 
 
-def _open_quietly(file: BinaryIO) -> Image.Image:
-    # Pillow warns of every picture above 89 million pixels. From twice that it refuses, and that is kept.
+def open_quietly(file: BinaryIO) -> Image.Image:
+    """Open an encoded picture without Pillow's warning of every picture above 89 million pixels.
+
+    From twice that Pillow refuses, and that is kept.
+    """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(file)

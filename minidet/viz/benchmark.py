@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#8d6a9f", "#b08900", "#6c757d")
-
-DASHES = ("-", "--", ":", "-.")
-
-
-def new_axes(width: float = 8.0, height: float = 4.5) -> Axes:
-    """Return the axes of a new figure; width and height in inches."""
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    axes: Axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes
-
-
-def save_figure(ax: Axes, path: Path) -> None:
-    """Write the figure of :func:`new_axes` as a picture."""
-    figure = ax.figure
-    assert isinstance(figure, Figure)
-    figure.savefig(path)
+from minidet.viz.figure import COLOURS, DASHES
 
 
 def draw_shares(ax: Axes, labels: Sequence[str], shares: Sequence[tuple[float, float, float]]) -> Axes:

@@ -1,4 +1,5 @@
-from minidet.viz.benchmark import COLOURS, draw_roofline, draw_shares, draw_times, new_axes, save_figure
+from minidet.viz.benchmark import draw_roofline, draw_shares, draw_times
+from minidet.viz.figure import COLOURS, new_axes, save_figure
 
 
 def texts(ax):

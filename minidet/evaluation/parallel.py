@@ -1,0 +1,52 @@
+"""Several photographs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from minidet.errors import InputError
+from minidet.fast import get_num_threads, set_num_threads
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def photograph_workers(
+    jobs: int | None,
+) -> Iterator[Callable[[Callable[[Item], Result], Iterable[Item]], Iterator[Result]]]:
+    """Lend a ``map`` that works on ``jobs`` items at a time and returns results in the order of the items.
+
+    The workers are threads: a detector spends its time in compiled code and in decoding, which let others
+    run. While several are at work, each photograph is computed by one thread.
+
+    Parameters
+    ----------
+    jobs : int or None
+        By default as many as the fast backend may use threads.
+
+    Raises
+    ------
+    InputError
+        If ``jobs`` is below 1.
+    """
+    from joblib import Parallel, delayed  # here: importing it takes a tenth of a second
+
+    before = get_num_threads()
+    jobs = before if jobs is None else jobs
+    if jobs < 1:
+        raise InputError(f"jobs={jobs!r}; expected a whole number from 1 up")
+
+    def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        workers = Parallel(n_jobs=jobs, backend="threading", return_as="generator")
+        results: Iterator[Result] = workers(delayed(function)(item) for item in items)
+        return results
+
+    if jobs > 1:
+        set_num_threads(1)
+    try:
+        yield parallel_map
+    finally:
+        set_num_threads(before)
