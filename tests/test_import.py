@@ -101,12 +101,19 @@ def test_the_names_promised_are_there():
         "RetinaFace",
         "Trace",
         "align",
+        "boxes",
         "crop",
+        "datasets",
         "detect",
         "draw",
+        "evaluation",
         "get_num_threads",
+        "losses",
+        "nn",
+        "ops",
         "read_image",
         "set_num_threads",
+        "training",
     }
     assert promised <= set(minidet.__all__)
 

@@ -12,6 +12,7 @@ from typing import Any
 from minidet.cli.terminal import show
 from minidet.datasets.check import (
     PROBLEM_KINDS,
+    TOLERANCE,
     DatasetSummary,
     Problem,
     check_dataset,
@@ -63,10 +64,10 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--tolerance",
         type=_pixels,
-        default=0.0,
+        default=TOLERANCE,
         metavar="PX",
-        help="let boxes and landmarks reach so many pixels outside the photograph, such as 0.01 where "
-        "coordinates were rounded (default: 0)",
+        help="let boxes and landmarks reach so many pixels outside the photograph (default: %(default)s, "
+        "for coordinates that were rounded)",
     )
     parser.add_argument(
         "--all", action="store_true", help=f"print all problems (default: the first {SHOWN} of each kind)"

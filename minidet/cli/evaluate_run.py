@@ -161,7 +161,8 @@ def measure_wider(
     predictions = {}
     for annotation, found in zip(dataset.annotations, detections, strict=True):
         photograph = Path(annotation.name)
-        found = found[(found.boxes[:, 2:] >= found.boxes[:, :2]).all(axis=1)]  # no file holds a negative side
+        proper = np.flatnonzero((found.boxes[:, 2:] >= found.boxes[:, :2]).all(axis=1))
+        found = found[proper]  # no file holds a negative side
         boxes = np.concatenate([xyxy_to_xywh(found.boxes), found.scores[:, None]], axis=1)  # (K, 5)
         predictions[photograph.parent.name, photograph.stem] = boxes.astype(np.float64)
     if folder is not None:

@@ -42,6 +42,9 @@ ProblemKind: TypeAlias = Literal[
 
 PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
 
+TOLERANCE = 0.01
+"""Pixels that a box may reach outside by rounding alone."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -72,7 +75,7 @@ Box: TypeAlias = tuple[float, ...]
 
 
 def check_dataset(
-    dataset: Dataset, *, decode: bool = True, tolerance: float = 0.0, progress: bool = True
+    dataset: Dataset, *, decode: bool = True, tolerance: float = TOLERANCE, progress: bool = True
 ) -> list[Problem]:
     """Look at every photograph and every annotation of a data set, and list all that is wrong.
 
@@ -107,8 +110,8 @@ def check_dataset(
         Decode every photograph to its last pixel. If False, only its header is, and damage after it goes
         unnoticed.
     tolerance : float
-        How many pixels a box or a landmark may reach outside the photograph. A file that gives coordinates as
-        shares of the width and height, such as YOLO's, rounds them; there 0.01 is enough.
+        How many pixels a box or a landmark may reach outside the photograph. The default lets pass what only
+        rounding has put there, as in files that give coordinates as shares of width and height (YOLO).
     progress : bool
         Show a progress bar on standard error if that is a terminal.
 
@@ -210,15 +213,22 @@ class _Photograph:
     failure: Finding | None = None
 
 
-def _inspect_all(annotations: Sequence[Annotation], *, decode: bool, progress: bool) -> Iterator[_Photograph]:
+def _inspect_all(annotations: Sequence[Annotation], *, decode: bool, progress: bool) -> list[_Photograph]:
     from joblib import Parallel, delayed  # only here, because `import minidet` should not wait for it
 
-    # Threads will do: Pillow decodes, and hashlib adds up, while other threads run.
-    parallel = Parallel(n_jobs=-1, backend="threading", return_as="generator")
-    photographs = parallel(delayed(_inspect)(annotation.path, decode) for annotation in annotations)
+    def inspect(path: Path) -> _Photograph:
+        photograph = _inspect(path, decode)
+        with bar.get_lock():  # two threads at once would be counted as one
+            bar.update()
+        return photograph
+
     # tqdm's disable=None hides the bar unless it would go to a terminal.
     hidden = None if progress else True
-    yield from tqdm(photographs, "check", len(annotations), unit="photograph", disable=hidden)
+    with tqdm(desc="check", total=len(annotations), unit="photograph", disable=hidden) as bar:
+        # Threads will do: Pillow decodes, and hashlib adds up, while other threads run.
+        workers = Parallel(n_jobs=-1, backend="threading")
+        photographs: list[_Photograph] = workers(delayed(inspect)(each.path) for each in annotations)
+    return photographs
 
 
 def _inspect(path: Path, decode: bool) -> _Photograph:

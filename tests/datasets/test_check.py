@@ -452,3 +452,9 @@ def test_four_faces_of_the_landmark_crops_stand_on_their_heads_and_none_has_exch
     assert (points[:, LEFT_EYE, 0] > points[:, RIGHT_EYE, 0]).sum() == 4
     problems = check_dataset(dataset, decode=False)
     assert Counter(problem.kind for problem in problems) == {"copy of another photograph": 3}
+
+
+def test_rounding_is_no_problem_by_default(save):
+    boxes = [[10, 10, 30.009, 20], [10, 10, 30.02, 20]]
+    problems = check(Annotation(save("a.png", (30, 20)), "a.png", boxes))
+    assert [(problem.kind, problem.face) for problem in problems] == [("box outside", 1)]

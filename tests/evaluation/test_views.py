@@ -205,10 +205,10 @@ def test_no_face_in_any_view(merge, shape):
 
 # ---- One box per face ------------------------------------------------------------------------------
 
-# Two boxes that share 8 of 12 columns (IoU 2/3), and one alone.
+# Two boxes that share 8 of 12 columns (IoU 2/3), and one alone, which soft-NMS lets overtake the second.
 LEFT, RIGHT, ALONE = [0, 0, 10, 10], [2, 0, 12, 10], [50, 0, 60, 10]
 CANDIDATES = found(
-    (LEFT, 0.75), (RIGHT, 0.25), (ALONE, 0.5), landmarks=np.arange(3.0)[:, None, None] * np.ones((3, 5, 2))
+    (LEFT, 0.75), (RIGHT, 0.5), (ALONE, 0.25), landmarks=np.arange(3.0)[:, None, None] * np.ones((3, 5, 2))
 )
 
 
@@ -223,26 +223,26 @@ def test_merge_none():
 def test_merge_nms():
     faces = merged("nms")
     np.testing.assert_array_equal(faces.boxes, [LEFT, ALONE])
-    np.testing.assert_array_equal(faces.scores, [0.75, 0.5])
+    np.testing.assert_array_equal(faces.scores, [0.75, 0.25])
     np.testing.assert_array_equal(faces.landmarks[:, 0, 0], [0, 2])
     assert len(merged("nms", iou_threshold=0.7)) == 3
 
 
 def test_merge_vote():
-    # Weights 3/4 and 1/4: every coordinate a quarter of the way to the other. The lonely box is the last that
-    # is left, so it stays.
+    # Weights 3/5 and 2/5: every coordinate is two fifths of the way to the other. The lonely box is the last
+    # that is left, so it stays.
     faces = merged("vote")
-    np.testing.assert_allclose(faces.boxes, [[0.5, 0, 10.5, 10], ALONE], atol=1e-6)
-    np.testing.assert_array_equal(faces.scores, [0.75, 0.5])
-    np.testing.assert_allclose(faces.landmarks[:, 0, 0], [0.25, 2], atol=1e-6)
-    # At an IoU that no two have, only the last one is confirmed by nobody and stays.
-    np.testing.assert_array_equal(merged("vote", iou_threshold=0.7).boxes, [RIGHT])
+    np.testing.assert_allclose(faces.boxes, [[0.8, 0, 10.8, 10], ALONE], atol=1e-6)
+    np.testing.assert_array_equal(faces.scores, [0.75, 0.25])
+    np.testing.assert_allclose(faces.landmarks[:, 0, 0], [0.4, 2], atol=1e-6)
+    # At an IoU that no two have, nobody confirms any; again the last one stays.
+    np.testing.assert_array_equal(merged("vote", iou_threshold=0.7).boxes, [ALONE])
 
 
 def test_merge_soft_linear():
     faces = merged("soft-linear")
     np.testing.assert_array_equal(faces.boxes, [LEFT, ALONE, RIGHT])
-    np.testing.assert_allclose(faces.scores, [0.75, 0.5, 0.25 / 3], rtol=1e-6)
+    np.testing.assert_allclose(faces.scores, [0.75, 0.25, 0.5 / 3], rtol=1e-6)
     np.testing.assert_array_equal(faces.landmarks[:, 0, 0], [0, 2, 1])
     # Below its threshold an overlap costs nothing.
     np.testing.assert_array_equal(merged("soft-linear", iou_threshold=0.7).scores, [0.75, 0.5, 0.25])
@@ -252,8 +252,8 @@ def test_merge_soft_linear():
 def test_merge_soft_gaussian(iou_threshold):
     faces = merged("soft-gaussian", iou_threshold=iou_threshold)  # which it has no use for
     np.testing.assert_array_equal(faces.boxes, [LEFT, ALONE, RIGHT])
-    lowered = 0.25 * np.exp(-((2 / 3) ** 2) / 0.5)
-    np.testing.assert_allclose(faces.scores, [0.75, 0.5, lowered], rtol=1e-6)
+    lowered = 0.5 * np.exp(-((2 / 3) ** 2) / 0.5)
+    np.testing.assert_allclose(faces.scores, [0.75, 0.25, lowered], rtol=1e-6)
     np.testing.assert_array_equal(faces.landmarks[:, 0, 0], [0, 2, 1])
 
 
