@@ -37,12 +37,17 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """
     check_rows("iou", "a", a, 4)
     check_rows("iou", "b", b, 4)
+    shared = intersection(a, b)  # (A, B)
+    union = area(a)[:, None] + area(b) - shared  # (A, B)
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def intersection(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the area (A, B) that every box of ``a`` shares with every box of ``b``."""
     top_left = np.maximum(a[:, None, :2], b[:, :2])  # (A, B, 2)
     bottom_right = np.minimum(a[:, None, 2:], b[:, 2:])  # (A, B, 2)
     sides = np.maximum(bottom_right - top_left, 0)  # (A, B, 2), zero where the boxes are apart
-    intersection = sides[..., 0] * sides[..., 1]  # (A, B)
-    union = area(a)[:, None] + area(b) - intersection  # (A, B)
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def area(boxes: FloatArray) -> FloatArray:

@@ -73,7 +73,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
     )
     evaluation = measure(detections, dataset, settings, detector=detector.recipe, views=views)
     wider = measure_wider(options, folder, dataset, detections)
-    report = evaluation.to_dict() | ({"widerface": wider_figures(wider)} if wider else {})
+    report = {"minidet": minidet.__version__, **evaluation.to_dict()}
+    if wider:
+        report["widerface"] = wider_figures(wider)
     if options.json:
         show(json.dumps(report, indent=2))
     else:
@@ -95,7 +97,11 @@ def run_predictions(options: argparse.Namespace, folder: Path | None) -> int:
     curves = widerface_curves(
         read_predictions(options.predictions), read_widerface_ground_truth(options.ground_truth)
     )
-    report = {"predictions": options.predictions, "widerface": wider_figures(curves)}
+    report = {
+        "minidet": minidet.__version__,
+        "predictions": options.predictions,
+        "widerface": wider_figures(curves),
+    }
     show(json.dumps(report, indent=2) if options.json else describe_wider(curves))
     if folder is not None:
         from minidet.cli.evaluate_pictures import save_wider_curves

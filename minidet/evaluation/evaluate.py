@@ -70,7 +70,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe and all figures as plain values, ready for JSON; what does not exist is None."""
         figures: dict[str, Any] = {
-            "average_precision": self.curve.value if self.exhaustive else None,
+            "average_precision": self.curve.value if self.exhaustive and self.curve.faces else None,
             "recall": _plain(self.recall.value),
             "faces": self.curve.faces,
             "found": self.recall.found,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._typing import Float32Array, FloatArray, IntArray
-from minidet.boxes.iou import area, iou
+from minidet.boxes.iou import area, intersection, iou
 from minidet.evaluation.faces import AnnotatedFaces, too_small
 
 
@@ -60,8 +60,8 @@ def match_detections(
 
     1. The best of the faces that count overlaps it by ``iou_threshold`` or more: a true positive if that face
        is still free, otherwise a false positive, since a face found twice is a mistake.
-    2. Else a face that does not count overlaps it, or holds so much *of the detection*: left out. The second
-       is what a region full of unmarked faces needs, in which one detection is always small.
+    2. Else a face that does not count holds so much *of the detection*: left out. It is not the IoU that
+       decides here, because a region full of unmarked faces has a small one with each of them.
     3. Else it is lower than ``min_face_size``: left out, since no face of that size has to be annotated.
     4. Else a false positive.
 
@@ -92,10 +92,8 @@ def match_detections(
     counted = ~(faces.ignore | too_small(faces, min_face_size))
     # In float64 a box that fits by exactly 7/10 passes 0.7; in float32 that depends on NumPy's version.
     places, regions = boxes.astype(np.float64), faces.boxes.astype(np.float64)
-    overlap = iou(places, regions)  # (K, G)
-    with_counted = np.where(counted, overlap, 0)
-    inside = _share_inside(places, regions)  # (K, G)
-    with_ignored = np.where(counted, 0, np.maximum(overlap, inside)).max(axis=1, initial=0)  # (K,)
+    with_counted = np.where(counted, iou(places, regions), 0)  # (K, G)
+    in_ignored = np.where(counted, 0, _share_inside(places, regions)).max(axis=1, initial=0)  # (K,)
     is_low = boxes[:, 3] - boxes[:, 1] < min_face_size
 
     outcome = np.full(len(boxes), Outcome.FALSE_POSITIVE, np.int64)
@@ -107,16 +105,13 @@ def match_detections(
             if is_free[best]:
                 is_free[best] = False
                 outcome[k], found_face[k] = Outcome.TRUE_POSITIVE, best
-        elif with_ignored[k] >= iou_threshold or is_low[k]:
+        elif in_ignored[k] >= iou_threshold or is_low[k]:
             outcome[k] = Outcome.LEFT_OUT
     return Matched(outcome, found_face, counted)
 
 
 def _share_inside(boxes: FloatArray, regions: FloatArray) -> FloatArray:
     """Return which share (K, G) of each box lies in each region."""
-    top_left = np.maximum(boxes[:, None, :2], regions[:, :2])  # (K, G, 2)
-    bottom_right = np.minimum(boxes[:, None, 2:], regions[:, 2:])
-    sides = np.maximum(bottom_right - top_left, 0)
-    intersection = sides[..., 0] * sides[..., 1]  # (K, G)
-    whole = np.broadcast_to(area(boxes)[:, None], intersection.shape)
-    return np.divide(intersection, whole, out=np.zeros_like(intersection), where=whole > 0)
+    shared = intersection(boxes, regions)  # (K, G)
+    whole = np.broadcast_to(area(boxes)[:, None], shared.shape)
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)

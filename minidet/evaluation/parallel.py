@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from minidet.errors import InputError
+from minidet._check import check_whole
 from minidet.fast import get_num_threads, set_num_threads
 
 Item = TypeVar("Item")
@@ -36,8 +36,7 @@ def photograph_workers(
 
     before = get_num_threads()
     jobs = before if jobs is None else jobs
-    if jobs < 1:
-        raise InputError(f"jobs={jobs!r}; expected a whole number from 1 up")
+    check_whole("evaluation", "jobs", jobs, least=1)
 
     def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         workers = Parallel(n_jobs=jobs, backend="threading", return_as="generator")

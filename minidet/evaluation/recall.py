@@ -44,7 +44,7 @@ def recall_by_iou(
     iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
     min_face_size: float = 0,
 ) -> dict[float, Recall]:
-    """Count the faces that some detection overlaps by each threshold, whatever its score.
+    """Count the faces that are found when a box has to fit by each threshold, whatever its score.
 
     Parameters
     ----------

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from minidet.evaluation.evaluate import FALSE_POSITIVES, Evaluation, best_f1
 from minidet.evaluation.landmarks import FAILURE
 from minidet.evaluation.recall import Recall
@@ -16,7 +18,8 @@ def describe(evaluation: Evaluation) -> str:
     """Return the recipe and every figure as lines of text."""
     rows = [*describe_recipe(evaluation.recipe).items(), ("", "")]
     if evaluation.exhaustive:
-        rows.append(("average precision", f"{evaluation.curve.value:.4f}"))
+        value = f"{evaluation.curve.value:.4f}" if evaluation.curve.faces else "no faces"
+        rows.append(("average precision", value))
     rows.append(("recall", _share(evaluation.recall)))
     if evaluation.exhaustive:
         curve = evaluation.curve
@@ -133,8 +136,8 @@ def _landmark_rows(evaluation: Evaluation) -> list[tuple[str, str]]:
         return []
     rows = [("landmarks", f"{errors.found:,} of {errors.faces:,} faces with landmarks found")]
     for name, values in (("by distance of eyes", errors.inter_ocular), ("by size of box", errors.box_size)):
-        middle = sorted(values)[len(values) // 2]
-        rows.append((f"error {name}", f"mean {100 * values.mean():.2f} %, median {100 * middle:.2f} %"))
+        mean, median = 100 * values.mean(), 100 * np.median(values)
+        rows.append((f"error {name}", f"mean {mean:.2f} %, median {median:.2f} %"))
     rows.append(
         (
             "failures",

@@ -64,6 +64,7 @@ def test_save_writes_a_report_curves_and_a_sheet_of_mistakes(run, album, tmp_pat
     ]
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["figures"]["average_precision"] == 0.75
+    assert report["minidet"] == minidet.__version__
     assert report["recipe"]["detector"]["sha256"] == SHIPPED["retinaface_mobilenet025"].sha256
     assert report["recipe"]["detector"]["settings"]["iou_threshold"] == 0.4
     assert report["recipe"]["views"] == {
