@@ -285,3 +285,25 @@ def test_one_step_lowers_the_loss(page, capsys):
     exec(step, {})
     before, after = re.fullmatch(r"before (.*)\nafter (.*)\n", capsys.readouterr().out).groups()
     assert 0 < float(after) < float(before)
+
+
+# ---- Programs with what they print -----------------------------------------------------------------
+
+PROGRAM = re.compile(r"^```python\n((?:(?!```).*\n)*)```\n\n```\n((?:(?!```).*\n)*)```$", re.MULTILINE)
+PROGRAMS = [
+    pytest.param(program, printed, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, (program, printed) in enumerate(PROGRAM.findall(page.read_text(encoding="utf-8")))
+    if not printed.startswith("$ ")  # a command typed after it
+]
+
+
+@pytest.mark.parametrize(("program", "printed"), PROGRAMS)
+def test_a_program_prints_what_stands_below_it(program, printed, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "<docs>", "exec"), {"__name__": "docs"})
+    assert capsys.readouterr().out == printed
+
+
+def test_there_are_such_programs():
+    assert {"datasets", "evaluation"} <= {parameter.id.partition("-")[0] for parameter in PROGRAMS}
