@@ -51,13 +51,14 @@ def add_parser(verbs: Any) -> None:
         "--slice",
         type=_slice,
         metavar="START:STOP:STEP",
-        help="only these photographs, counted from 0, as in Python: ::5 is every fifth",
+        help="only these photographs, counted from 0, as in Python: ::5 is every fifth. Write --slice=-5: "
+        "for the last five, since a word that begins with - is an option",
     )
     _add_detector_options(parser.add_argument_group("the detector"))
     _add_view_options(parser.add_argument_group("how it looks at a photograph"))
     _add_measure_options(parser.add_argument_group("what counts"))
     _add_output_options(parser.add_argument_group("output"))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, default=parser.get_default)
 
 
 def _add_detector_options(group: Any) -> None:
@@ -126,7 +127,7 @@ def _add_view_options(group: Any) -> None:
 def _add_measure_options(group: Any) -> None:
     group.add_argument(
         "--iou",
-        type=_share,
+        type=_overlap,
         default=0.5,
         metavar="IOU",
         help="how well a box has to fit (default: %(default)s)",
@@ -201,6 +202,13 @@ def _two_shares(text: str) -> tuple[float, float]:
 
 def _share(text: str) -> float:
     return _number(text, 0, 1, "a number from 0 to 1")
+
+
+def _overlap(text: str) -> float:
+    value = _share(text)
+    if value == 0:  # which any box would reach
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0 and up to 1")
+    return value
 
 
 def _size(text: str) -> float:

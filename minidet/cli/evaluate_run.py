@@ -16,7 +16,7 @@ from minidet.api import Detector
 from minidet.boxes import xyxy_to_xywh
 from minidet.cli.files import make_writable
 from minidet.cli.terminal import show
-from minidet.datasets import Dataset, open_dataset, read_widerface_ground_truth
+from minidet.datasets import Dataset, WiderImage, open_dataset, read_widerface_ground_truth
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings
 from minidet.errors import InputError
@@ -43,6 +43,9 @@ MIN_SCORE = 0.02
 MERGE_IOU = {"soft-linear": 0.3}
 """Where the usual overlap is not 0.4."""
 
+FOR_FILES = ("predictions", "ground_truth", "save", "json", "data", "run", "default")
+"""Options that mean something where prediction files are measured."""
+
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
@@ -59,6 +62,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     views = make_views(options)
     detector = make_detector(options, views)
     settings = MeasureSettings(iou_threshold=options.iou, min_face_size=options.min_height)
+    ground_truth = read_ground_truth(options, dataset)
     if folder is not None:
         make_writable(folder)
 
@@ -72,7 +76,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         progress=sys.stderr is not None and sys.stderr.isatty(),
     )
     evaluation = measure(detections, dataset, settings, detector=detector.recipe, views=views)
-    wider = measure_wider(options, folder, dataset, detections)
+    wider = None if ground_truth is None else measure_wider(ground_truth, folder, dataset, detections)
     report = {"minidet": minidet.__version__, **evaluation.to_dict()}
     if wider:
         report["widerface"] = wider_figures(wider)
@@ -94,6 +98,9 @@ def run_predictions(options: argparse.Namespace, folder: Path | None) -> int:
         raise InputError("--predictions needs --ground-truth DIR, the folder with wider_face_val.mat")
     if options.data is not None:
         raise InputError("--predictions measures files and --data runs a detector; expected one of the two")
+    for name, value in vars(options).items():
+        if name not in FOR_FILES and value != options.default(name):
+            raise InputError(f"--{name.replace('_', '-')} is for --data; the protocol of WIDER FACE is fixed")
     curves = widerface_curves(
         read_predictions(options.predictions), read_widerface_ground_truth(options.ground_truth)
     )
@@ -118,6 +125,9 @@ def make_views(options: argparse.Namespace) -> ViewSettings:
     scales = tuple(ResizeRule.parse(text.strip()) for text in options.scales.split(","))
     several = len(scales) * len(options.turns) > 1 or options.flip
     merge: Merge = options.merge or ("nms" if several else "none")
+    if options.merge_iou is not None and merge in ("none", "soft-gaussian"):
+        reason = "a single view is not merged" if merge == "none" else "soft-gaussian has no such threshold"
+        raise InputError(f"--merge-iou changes nothing: {reason}")
     overlap = MERGE_IOU.get(merge, 0.4) if options.merge_iou is None else options.merge_iou
     return ViewSettings(
         scales=scales, flip=options.flip, turns=options.turns, merge=merge, iou_threshold=overlap
@@ -158,22 +168,43 @@ def refuse(options: argparse.Namespace, *names: str, model: str) -> None:
             raise InputError(f"--{name.replace('_', '-')} is for {model}; --model is {options.model}")
 
 
-def measure_wider(
-    options: argparse.Namespace, folder: Path | None, dataset: Dataset, detections: Sequence[Detections]
-) -> dict[str, WiderCurve] | None:
-    """Run the official protocol where its ground truth is given; write the prediction files."""
+def read_ground_truth(options: argparse.Namespace, dataset: Dataset) -> list[WiderImage] | None:
+    """Read the ground truth of WIDER FACE, and compare its photographs before a detector takes its time."""
     if options.ground_truth is None:
         return None
+    images = read_widerface_ground_truth(options.ground_truth)
+    there, wanted = {wider_key(one.name) for one in dataset.annotations}, {(i.event, i.name) for i in images}
+    if there != wanted:
+        raise InputError(
+            f"{options.ground_truth} is the ground truth of {len(wanted):,} photographs, and "
+            f"{dataset.source} holds {len(there & wanted):,} of them and {len(there - wanted):,} others; "
+            "expected the same"
+        )
+    return images
+
+
+def wider_key(name: str) -> tuple[str, str]:
+    """Return event and photograph of a name such as 0--Parade/0_Parade_Parade_0_628.jpg."""
+    photograph = Path(name)
+    return photograph.parent.name, photograph.stem
+
+
+def measure_wider(
+    ground_truth: Sequence[WiderImage],
+    folder: Path | None,
+    dataset: Dataset,
+    detections: Sequence[Detections],
+) -> dict[str, WiderCurve]:
+    """Run the official protocol; write the prediction files."""
     predictions = {}
     for annotation, found in zip(dataset.annotations, detections, strict=True):
-        photograph = Path(annotation.name)
         proper = np.flatnonzero((found.boxes[:, 2:] >= found.boxes[:, :2]).all(axis=1))
         found = found[proper]  # no file holds a negative side
         boxes = np.concatenate([xyxy_to_xywh(found.boxes), found.scores[:, None]], axis=1)  # (K, 5)
-        predictions[photograph.parent.name, photograph.stem] = boxes.astype(np.float64)
+        predictions[wider_key(annotation.name)] = boxes.astype(np.float64)
     if folder is not None:
         write_predictions(folder / "widerface_predictions", predictions)
-    return widerface_curves(predictions, read_widerface_ground_truth(options.ground_truth))
+    return widerface_curves(predictions, ground_truth)
 
 
 def wider_figures(curves: Mapping[str, WiderCurve]) -> dict[str, dict[str, float]]:

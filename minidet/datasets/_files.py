@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import struct
 from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -33,11 +34,33 @@ def read_text(path: Path) -> str:
         If the file is missing, a folder, or not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file in UTF-8") from None
     except OSError as error:
         raise _cannot("read", path, error) from None
+    if "\0" in text:  # no path may hold one either
+        raise InputError(f"{path} is not a text file: it holds a zero byte")
+    return text
+
+
+def read_json(path: Path) -> Any:
+    """Read a json file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, a folder, not json, or cut short.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} line {error.lineno}: not json, or cut short ({error.msg})") from None
+    except RecursionError:
+        raise InputError(f"{path}: lists within lists without end") from None
+    except ValueError:  # Python refuses to convert it
+        raise InputError(f"{path}: holds a number of thousands of digits") from None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -69,6 +92,14 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
     """
     stripped = [line.strip() for line in read_text(path).split("\n")]
     return [(f"{path} line {number}", line) for number, line in enumerate(stripped, 1) if line]
+
+
+def can_be_path(text: str) -> bool:
+    r"""Tell whether a file could be called so; a json may hold "\u0000" or half a letter."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def parse_number(text: str, where: str, what: str) -> float:
@@ -267,8 +298,9 @@ def check_folder(folder: Path) -> None:
     InputError
         If there is nothing, or a file.
     """
-    if not folder.is_dir():
-        problem = "is a file; expected a folder" if folder.exists() else "does not exist; check the path"
+    if not os.path.isdir(folder):  # Path.is_dir raises where a name is too long
+        there = os.path.exists(folder)
+        problem = "is a file; expected a folder" if there else "does not exist; check the path"
         raise InputError(f"{folder} {problem}")
 
 

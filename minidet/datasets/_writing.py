@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def measured_size(annotation: Annotation) -> tuple[int, int] | None:
     InputError
         If it is there and not a picture.
     """
-    return image_size(annotation.path) if annotation.path.is_file() else None
+    return image_size(annotation.path) if os.path.isfile(annotation.path) else None
 
 
 def decimal(value: float, digits: int) -> str:

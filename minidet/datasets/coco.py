@@ -11,7 +11,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minidet.datasets._files import check_number, list_files, read_text, relative_name, write_text
+from minidet.datasets._files import (
+    can_be_path,
+    check_number,
+    list_files,
+    read_json,
+    relative_name,
+    write_text,
+)
 from minidet.datasets._writing import check_writable, copy_photographs, measured_size
 from minidet.datasets.dataset import Dataset
 from minidet.datasets.sample import Annotation
@@ -69,14 +76,14 @@ def read_coco(path: str | os.PathLike[str]) -> Dataset:
     images = _by_id(content, "images", file)
     faces: dict[object, list[tuple[str, Record]]] = {image_id: [] for image_id in images}
     for annotation_id, record in _by_id(content, "annotations", file).items():
-        where = f"{file}: annotation {annotation_id}"
+        where = f"{file}: annotation {annotation_id!r}"
         image_id = _get(record, "image_id", where)
         if isinstance(image_id, (list, dict)) or image_id not in faces:
             raise InputError(f'{where}: image_id {image_id!r} is not among the "images"')
         faces[image_id].append((where, record))
 
     file_names = {
-        image_id: _file_name(image, f"{file}: image {image_id}") for image_id, image in images.items()
+        image_id: _file_name(image, f"{file}: image {image_id!r}") for image_id, image in images.items()
     }
     folder = _image_folder(file, list(file_names.values()))
     return Dataset(
@@ -87,7 +94,7 @@ def read_coco(path: str | os.PathLike[str]) -> Dataset:
                 [_box(face, where) for where, face in faces[image_id]],
                 [_landmarks(face, where) for where, face in faces[image_id]],
                 [bool(face.get("iscrowd") or face.get("ignore")) for _, face in faces[image_id]],
-                _size(image, f"{file}: image {image_id}"),
+                _size(image, f"{file}: image {image_id!r}"),
             )
             for image_id, image in images.items()
         ],
@@ -154,10 +161,7 @@ def _find_json(path: Path) -> Path:
 
 
 def _parse(file: Path) -> Record:
-    try:
-        content = json.loads(read_text(file))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{file} is not a json file, or is cut short: {error}") from None
+    content = read_json(file)
     if not isinstance(content, dict):
         raise InputError(
             f'{file} holds a {type(content).__name__}; expected an object with "images" and "annotations"'
@@ -192,7 +196,7 @@ def _get(record: Record, key: str, where: str) -> Any:
 
 def _file_name(image: Record, where: str) -> str:
     name = _get(image, "file_name", where)
-    if not isinstance(name, str) or not relative_name(name):
+    if not isinstance(name, str) or not relative_name(name) or not can_be_path(name):
         raise InputError(f"{where}: file_name is {name!r}; expected the path of a photograph")
     return name.replace("\\", "/")
 
@@ -205,7 +209,7 @@ def _image_folder(file: Path, file_names: list[str]) -> Path:
         subset = re.sub("^(instances|person_keypoints)_", "", file.stem)
         candidates += [above / "images", above / "images" / subset, above / subset]
     for folder in candidates:
-        if folder.is_dir() and any((folder / name).is_file() for name in file_names):
+        if any(os.path.isfile(folder / name) for name in file_names):  # Path.is_file raises of long names
             return folder
     return beside / "images"
 

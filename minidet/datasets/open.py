@@ -53,6 +53,8 @@ def open_dataset(source: str) -> Dataset:
     minidet.errors.InputError: no kind of data set 'pascal'; expected KIND:PATH with a KIND of widerface, voc,
     coco, yolo, points or celeba
     """
+    if not isinstance(source, str):
+        raise InputError(f"data set {source!r}; expected a text KIND:PATH")
     kind, colon, path = source.partition(":")
     if not colon or kind not in READERS:
         raise InputError(_without_kind(source))

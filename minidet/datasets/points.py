@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from minidet._typing import Float64Array
-from minidet.datasets._files import check_number, parse_number, read_lines, read_text, write_text
+from minidet.datasets._files import (
+    can_be_path,
+    check_number,
+    parse_number,
+    read_json,
+    read_lines,
+    write_text,
+)
 from minidet.datasets._writing import decimal, measured_size
 from minidet.datasets.dataset import Dataset
 from minidet.datasets.mean_face import box_from_landmarks, face_misfit
@@ -103,12 +110,7 @@ def _as_points(numbers: Float64Array) -> Float64Array:
 
 
 def _read_json(path: Path) -> list[Annotation]:
-    try:
-        entries = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} line {error.lineno}: not json, or cut short ({error.msg})") from None
-    except RecursionError:
-        raise InputError(f"{path}: lists within lists without end") from None
+    entries = read_json(path)
     if not isinstance(entries, list):
         raise InputError(f"{path}: a {type(entries).__name__}; expected a list of photographs")
     return [_annotation(entry, f"{path} entry {k}", path.parent) for k, entry in enumerate(entries, 1)]
@@ -117,6 +119,8 @@ def _read_json(path: Path) -> list[Annotation]:
 def _annotation(entry: Any, where: str, folder: Path) -> Annotation:
     if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or not entry["image"]:
         raise InputError(f'{where}: no "image"; expected the path of a photograph')
+    if not can_be_path(entry["image"]):
+        raise InputError(f'{where}: "image" is {entry["image"]!r}; expected the path of a photograph')
     name = entry["image"].replace("\\", "/")
     faces = entry.get("faces")
     if not isinstance(faces, list):

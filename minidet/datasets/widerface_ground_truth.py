@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._typing import Float64Array
+from minidet.datasets._files import LARGEST
 from minidet.errors import InputError
 
 SUBSETS = ("easy", "medium", "hard")
@@ -69,18 +70,19 @@ def read_widerface_ground_truth(folder: str | os.PathLike[str]) -> list[WiderIma
     """
     main = Path(folder) / "wider_face_val.mat"
     cells = _load_mat(main, ("event_list", "file_list", "face_bbx_list"))
-    events, names = _texts(cells["event_list"]), [_texts(files) for files in _items(cells["file_list"])]
+    events, names = _names(main, cells)
     boxes = _per_image(main, cells, "face_bbx_list", events, names)
     counted = {}
     for subset in SUBSETS:
         path = Path(folder) / f"wider_{subset}_val.mat"
         cells = _load_mat(path, ("event_list", "file_list", "gt_list"))
-        if _texts(cells["event_list"]) != events:
+        their_events, their_names = _names(path, cells)
+        if their_events != events:
             raise InputError(
                 f"{path}: its event_list is not that of {main.name}; take both from one download"
             )
-        for event, theirs, ours in zip(events, _items(cells["file_list"]), names, strict=False):
-            if _texts(theirs) != ours:
+        for event, theirs, ours in zip(events, their_names, names, strict=False):
+            if theirs != ours:
                 raise InputError(
                     f"{path}: file_list of event {event} is not that of {main.name}; "
                     "take both from one download"
@@ -106,7 +108,7 @@ def read_widerface_ground_truth(folder: str | os.PathLike[str]) -> list[WiderIma
     return images
 
 
-def _load_mat(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def _load_mat(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     from scipy.io import loadmat  # only here, because importing SciPy takes long
 
     if not path.is_file():
@@ -124,26 +126,41 @@ def _load_mat(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     return cells
 
 
-def _items(cell: NDArray[Any]) -> list[NDArray[Any]]:
+def _names(path: Path, cells: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the events and, for each, the names of its photographs."""
+    files = _items(cells["file_list"], f"{path}: file_list")
+    return (
+        _texts(cells["event_list"], f"{path}: event_list"),
+        [_texts(names, f"{path}: file_list") for names in files],
+    )
+
+
+def _items(cell: object, where: str) -> list[Any]:
     """Contents of a MATLAB cell array of one column."""
+    if not isinstance(cell, np.ndarray) or (cell.size and cell.dtype != object):
+        raise InputError(f"{where} is no cell array; expected a file of the WIDER FACE evaluation tools")
     return list(cell.ravel())
 
 
-def _texts(cell: NDArray[Any]) -> list[str]:
-    return [str(np.ravel(text)[0]) if np.size(text) else "" for text in _items(cell)]
+def _texts(cell: object, where: str) -> list[str]:
+    texts = _items(cell, where)  # each an array of one text
+    for text in texts:
+        if not (isinstance(text, np.ndarray) and text.shape == (1,) and text.dtype.kind == "U"):
+            raise InputError(f"{where} holds {text!r}; expected names of events or photographs")
+    return [str(text[0]) for text in texts]
 
 
 def _per_image(
-    path: Path, cells: dict[str, NDArray[Any]], key: str, events: list[str], names: list[list[str]]
+    path: Path, cells: dict[str, Any], key: str, events: list[str], names: list[list[str]]
 ) -> list[list[NDArray[Any]]]:
     """Unpack a list of lists, checked to be as long as the lists of events and files."""
-    outer = _items(cells[key])
+    outer = _items(cells[key], f"{path}: {key}")
     if not len(outer) == len(names) == len(events):
         raise InputError(
             f"{path}: {key} has {len(outer)} events, where event_list has {len(events)} "
             f"and file_list {len(names)}"
         )
-    lists = [_items(inner) for inner in outer]
+    lists = [_items(inner, f"{path}: {key}") for inner in outer]
     for event, inner, files in zip(events, lists, names, strict=True):
         if len(inner) != len(files):
             raise InputError(
@@ -156,19 +173,21 @@ def _boxes(values: NDArray[Any], where: str) -> Float64Array:
     array = np.asarray(values)
     if array.size == 0:
         return np.empty((0, 4))
-    if array.ndim != 2 or array.shape[1] != 4 or not np.issubdtype(array.dtype, np.number):
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "uif":
         raise InputError(
             f"{where}: face_bbx_list is {array.dtype} of shape {array.shape}; expected (G, 4) numbers"
         )
     boxes = array.astype(np.float64)
-    if not np.isfinite(boxes).all():
-        raise InputError(f"{where}: face_bbx_list holds a number that is not finite")
+    if not (abs(boxes) <= LARGEST).all():
+        raise InputError(f"{where}: face_bbx_list holds a number that is not finite, or too large for pixels")
     return boxes
 
 
 def _chosen(values: NDArray[Any], G: int, where: str) -> NDArray[np.bool_]:
     """(G,), true for the faces with these numbers, which start at 1. No number comes in many empty shapes."""
     numbers = np.ravel(values)
+    if numbers.size and numbers.dtype.kind not in "buif":
+        raise InputError(f"{where}: gt_list is {numbers.dtype}; expected whole numbers from 1 to {G}")
     wrong = ~np.isin(numbers, np.arange(1, G + 1))
     if wrong.any():
         raise InputError(

@@ -79,7 +79,8 @@ class Evaluation:
         if self.exhaustive:
             figures["best_f1"] = best_f1(self.curve)
             figures["recall_at_false_positives"] = {
-                str(count): self.curve.recall_at_false_positives(count) for count in FALSE_POSITIVES
+                str(count): self.curve.recall_at_false_positives(count) if self.curve.faces else None
+                for count in FALSE_POSITIVES
             }
         figures["recall_by_iou"] = [
             {"iou": threshold, **asdict(recall), "recall": _plain(recall.value)}
@@ -182,11 +183,12 @@ def count_faces(annotations: Sequence[Annotation], counted: int) -> dict[str, in
 
 
 def best_f1(curve: AveragePrecision) -> dict[str, float] | None:
-    """Return the score threshold with the best balance of precision and recall, and both; None without any.
+    """Return the score threshold with the best balance of precision and recall, and both.
 
-    F1 is their harmonic mean, 2 p r / (p + r).
+    F1 is their harmonic mean, 2 p r / (p + r). Where no face is found it is 0 at every threshold, and none
+    of them is best: None.
     """
-    if not len(curve.thresholds):
+    if not curve.true_positives.any():
         return None
     precision, recall = curve.precision, curve.recall
     f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)

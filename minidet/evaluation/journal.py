@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from minidet.datasets._files import read_bytes, write_text
 from minidet.detections import Detections
 from minidet.errors import InputError
 
@@ -32,12 +36,12 @@ class Journal:
         """By name of the photograph."""
         header = json.dumps({"recipe": recipe})
         # Bytes: a line may have been cut in the middle of a letter.
-        whole, end, cut = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+        whole, end, cut = read_bytes(path).rpartition(b"\n") if os.path.lexists(path) else (b"", b"", b"")
         lines = whole.split(b"\n") if whole else []
         if not lines and not header.encode().startswith(end + cut):
             raise InputError(f"{path} is no file of results; give another folder, or delete that file")
         if not lines:
-            path.write_text(header + "\n", encoding="utf-8", newline="\n")
+            write_text(path, header + "\n")
             return
         if lines[0] != header.encode():
             raise InputError(
@@ -48,7 +52,7 @@ class Journal:
             try:
                 record = json.loads(line)
                 self.done[record["image"]] = _from_dicts(record["faces"])
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError, FloatingPointError) as error:
                 raise InputError(
                     f"{path} line {number} is no result of a photograph; delete the file"
                 ) from error
@@ -65,18 +69,19 @@ class Journal:
 def _from_dicts(faces: list[dict[str, Any]]) -> Detections:
     if not faces:
         return Detections.empty()
-    return Detections(
-        [face["box"] for face in faces],
-        [face["score"] for face in faces],
-        [face["landmarks"] for face in faces],
-    )
+    with np.errstate(over="raise"):  # a number that is none in float32
+        return Detections(
+            [face["box"] for face in faces],
+            [face["score"] for face in faces],
+            [face["landmarks"] for face in faces],
+        )
 
 
 def _first_difference(header: bytes, recipe: dict[str, Any]) -> str:
     """Name the first entry that differs, as far as the old header can be read."""
     try:
         old = _flat(json.loads(header)["recipe"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "its first line is no recipe"
     new = _flat(json.loads(json.dumps(recipe)))
     for name in [*new, *old]:

@@ -51,12 +51,17 @@ def predict(
     Raises
     ------
     InputError
-        If a photograph cannot be read, two have one name, or the journal is of another recipe.
+        If a photograph cannot be read or brought to a size, two have one name, or the journal is of another
+        recipe.
     """
     settings = views or ViewSettings()
 
     def find(annotation: Annotation) -> Detections:
-        return detect_views(load_sample(annotation).image, detector, settings)
+        image = load_sample(annotation).image
+        try:
+            return detect_views(image, detector, settings)
+        except InputError as error:
+            raise InputError(f"{annotation.path}: {error}") from None
 
     _check_names(dataset)
     record = Journal(journal, recipe or {}) if journal else None

@@ -21,7 +21,7 @@ def describe(evaluation: Evaluation) -> str:
         value = f"{evaluation.curve.value:.4f}" if evaluation.curve.faces else "no faces"
         rows.append(("average precision", value))
     rows.append(("recall", _share(evaluation.recall)))
-    if evaluation.exhaustive:
+    if evaluation.exhaustive and evaluation.curve.faces:
         curve = evaluation.curve
         affordable = ", ".join(f"{curve.recall_at_false_positives(n):.3f} at {n}" for n in FALSE_POSITIVES)
         rows.append(("recall by false positives", affordable))
@@ -34,9 +34,9 @@ def describe(evaluation: Evaluation) -> str:
                     f"recall {best['recall']:.3f}, F1 {best['f1']:.3f}",
                 )
             )
-    rows.append(
-        ("recall by IoU", ", ".join(f"{r.value:.3f} at {iou:g}" for iou, r in evaluation.by_iou.items()))
-    )
+    if evaluation.curve.faces:
+        by_iou = ", ".join(f"{r.value:.3f} at {iou:g}" for iou, r in evaluation.by_iou.items())
+        rows.append(("recall by IoU", by_iou))
     rows += [
         (f"recall, {height_label(lower, upper)}", _share(recall))
         for (lower, upper), recall in evaluation.by_size.items()

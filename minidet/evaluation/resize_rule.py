@@ -17,6 +17,9 @@ from minidet.image import resize_area, resize_bilinear
 
 Resize: TypeAlias = Callable[[RGBImage, int, int], Float32Array]
 
+LARGEST_VIEW = 100_000_000
+"""Pixels that a photograph may be enlarged to. One as narrow as a thread would soon need more memory."""
+
 GRAMMAR = "native, short=SIDE, short=SIDE:LONGEST, long=SIDE or WIDTHxHEIGHT"
 
 
@@ -118,6 +121,11 @@ def resized(image: RGBImage, rule: ResizeRule) -> tuple[RGBImage, Float32Array]:
     scale : (2,) float32 array
         What one of its pixels is worth, in x and in y, in pixels of the image given.
 
+    Raises
+    ------
+    InputError
+        If it would grow to more than ``LARGEST_VIEW`` pixels.
+
     Examples
     --------
     >>> image, scale = resized(np.zeros((100, 200, 3), np.uint8), ResizeRule.parse("64x64"))
@@ -127,6 +135,12 @@ def resized(image: RGBImage, rule: ResizeRule) -> tuple[RGBImage, Float32Array]:
     height, width = image.shape[:2]
     factor = rule.factor(width, height)
     new_height, new_width = (max(1, round(side * factor)) for side in (height, width))
+    view_width, view_height = (rule.width, rule.side) if rule.kind == "fixed" else (new_width, new_height)
+    if view_width * view_height > max(LARGEST_VIEW, width * height):
+        raise InputError(
+            f"scale {str(rule)!r} makes {view_width} x {view_height} pixels of {width} x {height}; "
+            f"expected at most {LARGEST_VIEW // 10**6} million"
+        )
     scale: Float32Array = np.array([width / new_width, height / new_height], np.float32)
     if (new_height, new_width) != (height, width):
         shrink, enlarge = _resize_functions()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet._typing import Float64Array
+from minidet.datasets._files import can_be_path, read_bytes, write_text
 from minidet.errors import InputError
 
 Predictions: TypeAlias = Mapping[tuple[str, str], ArrayLike]
@@ -79,8 +80,8 @@ def write_predictions(folder: str | os.PathLike[str], predictions: Predictions) 
     Raises
     ------
     InputError
-        If an array is not (K, 5) finite numbers with the best score first, or a name is no file name. Nothing
-        is written then.
+        If an array is not (K, 5) finite numbers with the best score first, or a name is no file name; nothing
+        is written then. If a file cannot be written.
     """
     arrays = {key: as_boxes(key, boxes) for key, boxes in predictions.items()}
     for key in arrays:
@@ -91,9 +92,7 @@ def write_predictions(folder: str | os.PathLike[str], predictions: Predictions) 
     for (event, name), boxes in arrays.items():
         lines = [f"{name}.jpg", str(len(boxes))]
         lines += [" ".join(map(repr, row)) for row in boxes.tolist()]
-        path = Path(folder) / event / f"{name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(Path(folder) / event / f"{name}.txt", "\n".join(lines) + "\n")
 
 
 def label(key: object) -> str:
@@ -130,12 +129,13 @@ def _is_pair_of_file_names(key: object) -> bool:
         and name not in ("", "..")
         and name == Path(name).name  # no slash, and not "."
         and "\\" not in name
+        and can_be_path(name)
         for name in key
     )
 
 
 def _read_file(path: Path) -> Float64Array:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
     while lines and not lines[-1].strip():  # blank lines at the end
         lines.pop()
     if len(lines) < 2:

@@ -165,9 +165,18 @@ def test_slice(run, album):
         (["--slice", "::0"], "argument --slice: '::0'; expected START:STOP:STEP, such as ::5 or :100"),
         (["--turns", "0,45"], "argument --turns: '0,45'; expected some of 0,90,180,270"),
         (["--jobs", "0"], "argument --jobs: '0'; expected a whole number from 1 up"),
+        (["--iou", "0"], "argument --iou: '0'; expected a number above 0 and up to 1"),
         (["--iou", "2"], "argument --iou: '2'; expected a number from 0 to 1"),
         (["--min-height", "x"], "argument --min-height: 'x'; expected a number of pixels from 0 up"),
         (["--stage-scores", "0.5"], "argument --stage-scores: '0.5'; expected two numbers, such as 0.6,0.7"),
+        (
+            ["--predictions", "x", "--ground-truth", "y", "--iou", "0.7"],
+            "--iou is for --data; the protocol of WIDER FACE is fixed",
+        ),
+        (
+            ["--predictions", "x", "--ground-truth", "y", "--min-face", "30"],
+            "--min-face is for --data; the protocol of WIDER FACE is fixed",
+        ),
         (
             ["--predictions", "x"],
             "--predictions needs --ground-truth DIR, the folder with wider_face_val.mat",
@@ -193,6 +202,11 @@ def test_wrong_options(run_error, options, message):
             "--nms with --merge vote, which takes its place; expected --merge-iou",
         ),
         (["--ground-truth", "x", "--predictions", "y"], "expected one of the two"),
+        (["--merge-iou", "0.3"], "--merge-iou changes nothing: a single view is not merged"),
+        (
+            ["--merge", "soft-gaussian", "--merge-iou", "0.3"],
+            "--merge-iou changes nothing: soft-gaussian has no such threshold",
+        ),
     ],
 )
 def test_options_that_do_not_go_together(run_error, album, options, message):
@@ -261,3 +275,13 @@ def test_widerface_with_a_detector_then_from_its_files(run, wider):
         "report.json",
         "widerface_precision_recall.png",
     ]
+
+
+def test_another_ground_truth_is_told_before_anything_is_detected(run_error, wider, album, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("detected")
+
+    monkeypatch.setattr(minidet.RetinaFace, "detect", refuse)
+    truth = wider / "ground_truth"
+    message = run_error("evaluate", "--data", f"voc:{album}", "--ground-truth", truth)
+    assert f"{truth} is the ground truth of 1 photographs, and voc:{album} holds 0 of them and 2" in message

@@ -226,9 +226,10 @@ def test_broken_content(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (json.dumps(CONTENT)[:-40], r"x\.json is not a json file, or is cut short: "),
-        ("", r"x\.json is not a json file"),
-        ("[" * 100_000, r"x\.json is not a json file"),
+        (json.dumps(CONTENT)[:-40], r"x\.json line 1: not json, or cut short"),
+        ("", r"x\.json line 1: not json"),
+        ("[" * 100_000, r"x\.json: lists within lists without end"),
+        ('{"images": [{"id": ' + "1" * 5000 + "}]}", r"x\.json: holds a number of thousands of digits"),
         ("[]", r'x\.json holds a list; expected an object with "images" and "annotations"'),
         ("3", r"x\.json holds a int; expected an object"),
     ],
@@ -314,3 +315,15 @@ def test_what_cannot_be_written(tmp_path: Path, annotations: list[Annotation], m
 def test_names_may_differ_in_their_endings_alone(tmp_path: Path) -> None:
     write_coco([Annotation("a", "a.jpg", []), Annotation("a", "a.png", [])], tmp_path / "x.json")
     assert [a.name for a in read_coco(tmp_path / "x.json").annotations] == ["a.jpg", "a.png"]
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg"])
+def test_names_that_no_file_can_have(tmp_path: Path, content: dict[str, Any], name: str) -> None:
+    content["images"][0]["file_name"] = name
+    with pytest.raises(InputError, match=r"image 20: file_name is .*; expected the path of a photograph"):
+        read_coco(put(tmp_path / "x.json", content))
+
+
+def test_a_name_that_is_too_long_is_a_missing_photograph(tmp_path: Path, content: dict[str, Any]) -> None:
+    content["images"][0]["file_name"] = "a" * 5000
+    assert read_coco(put(tmp_path / "x.json", content)).annotations[0].name == "a" * 5000

@@ -10,6 +10,7 @@ import minidet
 from minidet.datasets import _files
 from minidet.datasets._files import (
     FileIndex,
+    check_folder,
     check_number,
     image_size,
     list_files,
@@ -109,6 +110,11 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe1\x002\x00")
     with pytest.raises(InputError, match=r"a\.txt is not a text file in UTF-8"):
         read_text(path)
+    path.write_bytes(b"a\0.jpg 1 2 3")
+    with pytest.raises(InputError, match=r"a\.txt is not a text file: it holds a zero byte"):
+        read_text(path)
+    with pytest.raises(InputError, match=r"does not exist; check the path"):
+        check_folder(tmp_path / ("a" * 5000))
 
 
 def test_numbers() -> None:

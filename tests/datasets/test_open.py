@@ -83,6 +83,7 @@ def test_home(asked, monkeypatch, tmp_path):
         ("", f"data set '' has no colon; expected KIND:PATH with a KIND of {KINDS}"),
         ("voc:", "data set 'voc:' has no path; expected one after the colon"),
         ("voc:faces", "data set 'voc:faces': there is no 'faces'; check the path"),
+        (None, "data set None; expected a text KIND:PATH"),
         ("points:a\0b", r"data set 'points:a\x00b': there is no 'a\x00b'; check the path"),
     ],
 )

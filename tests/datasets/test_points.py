@@ -197,6 +197,11 @@ def test_no_json_list(tmp_path):
     fails(save(tmp_path / "faces.json", json.dumps({"images": JSON})), "faces.json: a dict; expected a list")
     fails(save(tmp_path / "faces.json", ""), "faces.json line 1: not json")
     fails(save(tmp_path / "faces.json", "[" * 100_000), "faces.json: lists within lists")
+    fails(save(tmp_path / "faces.json", f"[{'1' * 5000}]"), "faces.json: holds a number of thousands of dig")
+    fails(
+        save(tmp_path / "faces.json", '[{"image": "a\\u0000", "faces": []}]'),
+        "entry 1: \"image\" is 'a\\x00'",
+    )
     fails(tmp_path / "nothing.json", "nothing.json does not exist")
 
 

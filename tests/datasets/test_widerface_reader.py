@@ -461,6 +461,19 @@ def with_hard(event, image, values):
             "face",
             "0--E/0_a: face_bbx_list holds a number that is not finite",
         ),
+        (
+            {"boxes": replaced(BOXES, 0, 0, [[1, 2, 3, 1e300]])},
+            "face",
+            "0--E/0_a: face_bbx_list holds a number that is not finite, or too large",
+        ),
+        (
+            {"boxes": replaced(BOXES, 0, 0, [[1, 2, 3, 4j]])},
+            "face",
+            "0--E/0_a: face_bbx_list is complex128 of shape (1, 4); expected (G, 4) numbers",
+        ),
+        ({"boxes": [np.eye(2), BOXES[1]]}, "face", "face_bbx_list is no cell array"),
+        ({"indices": with_hard(0, 0, "ab")}, "hard", "0--E/0_a: gt_list is <U2; expected whole numbers"),
+        ({"files": [["0_a", 5], ["1_c"]]}, "face", "file_list holds array([[5]]); expected names"),
     ],
 )
 def test_broken_ground_truth(tmp_path, change, file, message):

@@ -274,7 +274,7 @@ def test_best_f1_of_nothing():
     empty = np.zeros(0, int)
     assert best_f1(AveragePrecision(np.zeros(0, np.float32), empty, empty, faces=3)) is None
     wrong = AveragePrecision(np.float32([0.5]), np.array([0]), np.array([1]), faces=3)
-    assert best_f1(wrong) == {"threshold": 0.5, "precision": 0, "recall": 0, "f1": 0}
+    assert best_f1(wrong) is None  # F1 is 0 at every threshold: none is best
 
 
 # ---- Recipes ---------------------------------------------------------------------------------------
@@ -369,3 +369,10 @@ def test_one_result_per_photograph():
 def test_settings_out_of_range(settings):
     with pytest.raises(InputError, match=r"expected"):
         measure([], Dataset([], "nothing"), settings)
+
+
+def test_of_no_faces_no_share_is_told():
+    result = figures((found((A, 0.5)), photograph()))
+    assert result["false_positives"] == 1
+    assert result["best_f1"] is None
+    assert result["recall_at_false_positives"] == {"10": None, "100": None, "1000": None}

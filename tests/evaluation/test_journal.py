@@ -201,6 +201,9 @@ def test_nor_is_one_without_a_whole_line_overwritten(file, content):
         '{"image": "a.png", "faces": [{"box": [1, 2, 3], "score": 1, "landmarks": []}]}',
         '{"image": "a.png", "faces": [{"box": "abcd", "score": 1, "landmarks": []}]}',
         "\ud800",
+        "[" * 100_000,
+        '{"image": "a.png", "faces": [{"box": [1, 2, 3, 1e39], "score": 1, "landmarks": '
+        "[[1, 1], [1, 1], [1, 1], [1, 1], [1, 1]]}]}",
     ],
 )
 def test_a_line_that_is_no_result_is_refused_and_counted(file, line):
@@ -211,3 +214,18 @@ def test_a_line_that_is_no_result_is_refused_and_counted(file, line):
     with pytest.raises(InputError, match=r"line 5 is no result of a photograph; delete the file"):
         Journal(file, RECIPE)
     assert file.read_bytes() == before
+
+
+def test_a_header_without_end_is_refused(file):
+    file.write_text("[" * 100_000 + "\n")
+    with pytest.raises(InputError, match="its first line is no recipe"):
+        Journal(file, RECIPE)
+
+
+def test_a_folder_in_its_place(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected a file"):
+        Journal(tmp_path, RECIPE)
+
+
+def test_its_folder_is_made(tmp_path):
+    assert write(tmp_path / "new/detections.jsonl").exists()

@@ -73,4 +73,13 @@ def test_no_detection_at_all():
     evaluation = measure([Detections.empty()], Dataset(annotations, "voc:x"), detector=DETECTOR)
     text = describe(evaluation)
     assert "no faces" in text
-    assert "nan" in text or "recall by IoU" not in text
+    assert "nan" not in text
+
+
+def test_detections_but_no_faces():
+    found = Detections([[10, 10, 40, 40]], [0.9], np.zeros((1, 5, 2)))
+    evaluation = measure([found], Dataset([Annotation("a.png", "a.png", [])], "voc:x"), detector=DETECTOR)
+    assert describe(evaluation).splitlines()[-2:] == [  # and no share of nothing, nor a best threshold
+        "average precision  no faces",
+        "recall             no faces",
+    ]

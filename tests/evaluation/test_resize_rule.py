@@ -252,3 +252,16 @@ def test_a_square_is_found_where_it_was(text, box):
     view, scale = resize(image, text)
     located = bright_box(view) * np.tile(scale, 2)
     np.testing.assert_allclose(located, box, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "size"),
+    [
+        ("short=800", (3000, 1, 3), "800 x 2400000"),
+        ("long=20000", (60, 80, 3), "20000 x 15000"),
+        ("20000x20000", (60, 80, 3), "20000 x 20000"),
+    ],
+)
+def test_a_size_beyond_all_memory_is_refused(text, shape, size):
+    with pytest.raises(InputError, match=f"scale '{text}' makes {size} pixels .*; expected at most 100 mill"):
+        resize(np.zeros(shape, np.uint8), text)

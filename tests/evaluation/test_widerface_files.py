@@ -257,6 +257,7 @@ def test_boxes_that_cannot_be_written(tmp_path, boxes, message):
         (("0--Parade", ""), "0--Parade/"),
         (("0--Parade", "."), "0--Parade/."),
         (("0--Parade", "b\\a"), "0--Parade/b\\a"),
+        (("0--Parade", "b\0a"), "0--Parade/b\0a"),
         (("0--Parade", "a", "b"), "0--Parade/a/b"),
         ("0--Parade/a", "'0--Parade/a'"),
         ("ab", "'ab'"),
@@ -267,3 +268,15 @@ def test_names_that_cannot_be_written(tmp_path, key, label):
         write_predictions(tmp_path, {("0--Parade", "a"): BOXES, key: BOXES})
     assert str(caught.value) == f"predictions of {label}: expected a pair of file names, event and photograph"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+    (tmp_path / "0--Parade/a.txt").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"a\.txt is a folder; expected a file"):
+        read_predictions(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write .*file"):
+        write_predictions(tmp_path / "file", {("0--Parade", "a"): BOXES})
