@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from minidet.cli.arguments import count
+
 DESCRIPTION = """\
 Time minidet against the libraries that are installed, and against its own readable backend.
 
@@ -63,7 +65,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument(
         "--runs",
-        type=_positive,
+        type=count,
         default=DEFAULT_RUNS,
         metavar="N",
         help="rounds in which each contestant has its turn (default: %(default)s)",
@@ -107,11 +109,5 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _positive(text: str) -> int:
-    if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 up")
-    return int(text)
-
-
 def _thread_counts(text: str) -> list[int]:
-    return [_positive(part.strip()) for part in text.split(",")]
+    return [count(part.strip()) for part in text.split(",")]

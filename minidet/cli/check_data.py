@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from minidet.cli.arguments import pixels_from_zero
 from minidet.cli.terminal import show
 from minidet.datasets.check import (
     PROBLEM_KINDS,
@@ -63,7 +63,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument(
         "--tolerance",
-        type=_pixels,
+        type=pixels_from_zero,
         default=TOLERANCE,
         metavar="PX",
         help="let boxes and landmarks reach so many pixels outside the photograph (default: %(default)s, "
@@ -176,13 +176,3 @@ def describe_total(problems: int, photographs: int) -> str:
     """
     found = {0: "no problems", 1: "1 problem"}.get(problems, f"{problems:,} problems")
     return f"{found} in {photographs:,} photograph{'s' * (photographs != 1)}"
-
-
-def _pixels(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number of pixels from 0 up")
-    return value

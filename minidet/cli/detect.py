@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 import minidet
 from minidet.api import Detector
+from minidet.cli.arguments import pixels, share
 from minidet.cli.files import (
     InputImage,
     bundled_portrait,
@@ -82,7 +82,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument(
         "--min-score",
-        type=_score,
+        type=share,
         metavar="S",
         help="report faces with a score above S, 0 to 1; mtcnn's other two thresholds stay as they are "
         f"(default: {RetinaFaceSettings.score_threshold} for retinaface, "
@@ -90,7 +90,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument(
         "--min-face",
-        type=_pixels,
+        type=pixels,
         metavar="N",
         help="smallest face, in pixels; mtcnn looks for faces from about N up, and the larger N the faster "
         f"(default: {MTCNNSettings.min_face_size}); retinaface looks for all, and those whose longer side is "
@@ -202,24 +202,3 @@ def describe(image: InputImage, faces: Detections, seconds: float) -> str:
         edges = " ".join(f"{edge:6.1f}" for edge in face.box)
         lines.append(f"  score {face.score:.4f}   box {edges}   size {width:4.0f} x {height:.0f}")
     return "\n".join(lines)
-
-
-def _score(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 1")
-    return value
-
-
-def _pixels(text: str) -> float:
-    value = _number(text)
-    if not 1 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number of pixels, at least 1")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan  # lies in no range

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any
+
+from minidet.cli.arguments import count, pixels, pixels_from_zero, share, share_above_zero
 
 DESCRIPTION = """\
 Measure a detector on annotated photographs: average precision, recall by overlap and by size of the face,
@@ -75,7 +76,7 @@ def _add_detector_options(group: Any) -> None:
     )
     group.add_argument(
         "--min-score",
-        type=_share,
+        type=share,
         metavar="S",
         help="keep detections that score above S. A curve needs the doubtful ones (default: 0.02 for "
         "retinaface, 0.7 for mtcnn)",
@@ -88,15 +89,15 @@ def _add_detector_options(group: Any) -> None:
     )
     group.add_argument(
         "--min-face",
-        type=_size,
+        type=pixels,
         metavar="N",
         help="mtcnn looks for faces from N pixels up (default: 20)",
     )
     group.add_argument(
-        "--pyramid-factor", type=_share, metavar="F", help="between sizes of mtcnn's pyramid (default: 0.709)"
+        "--pyramid-factor", type=share, metavar="F", help="between sizes of mtcnn's pyramid (default: 0.709)"
     )
     group.add_argument(
-        "--nms", type=_share, metavar="IOU", help="retinaface drops boxes that overlap by more (default: 0.4)"
+        "--nms", type=share, metavar="IOU", help="retinaface drops boxes that overlap by more (default: 0.4)"
     )
 
 
@@ -118,7 +119,7 @@ def _add_view_options(group: Any) -> None:
     )
     group.add_argument(
         "--merge-iou",
-        type=_share,
+        type=share,
         metavar="IOU",
         help="overlap for --merge (default: 0.4; 0.3 for soft-linear)",
     )
@@ -127,14 +128,14 @@ def _add_view_options(group: Any) -> None:
 def _add_measure_options(group: Any) -> None:
     group.add_argument(
         "--iou",
-        type=_overlap,
+        type=share_above_zero,
         default=0.5,
         metavar="IOU",
         help="how well a box has to fit (default: %(default)s)",
     )
     group.add_argument(
         "--min-height",
-        type=_height,
+        type=pixels_from_zero,
         default=10,
         metavar="N",
         help="faces of less than N pixels do not count, found or not (default: %(default)s)",
@@ -160,7 +161,7 @@ def _add_output_options(group: Any) -> None:
     group.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
     group.add_argument(
         "--jobs",
-        type=_jobs,
+        type=count,
         metavar="N",
         help="photographs at a time (default: as many as there are processors)",
     )
@@ -194,42 +195,7 @@ def _turns(text: str) -> tuple[int, ...]:
 
 
 def _two_shares(text: str) -> tuple[float, float]:
-    parts = [_share(part) for part in text.split(",")]
+    parts = [share(part) for part in text.split(",")]
     if len(parts) != 2:
         raise argparse.ArgumentTypeError(f"{text!r}; expected two numbers, such as 0.6,0.7")
     return parts[0], parts[1]
-
-
-def _share(text: str) -> float:
-    return _number(text, 0, 1, "a number from 0 to 1")
-
-
-def _overlap(text: str) -> float:
-    value = _share(text)
-    if value == 0:  # which any box would reach
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0 and up to 1")
-    return value
-
-
-def _size(text: str) -> float:
-    return _number(text, 1, math.inf, "a number of pixels from 1 up")
-
-
-def _height(text: str) -> float:
-    return _number(text, 0, math.inf, "a number of pixels from 0 up")
-
-
-def _jobs(text: str) -> int:
-    if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 up")
-    return int(text)
-
-
-def _number(text: str, least: float, most: float, expected: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most or math.isinf(value):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
-    return value

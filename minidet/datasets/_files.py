@@ -6,7 +6,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -159,6 +159,22 @@ def check_number(value: object, where: str, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
         raise InputError(f"{where}: {what} is {value!r}; expected a number")
     return float(value)
+
+
+def stated_size(record: Mapping[str, Any], where: str) -> tuple[int, int] | None:
+    """Return the "width" and "height" of an entry of a json, None if it does not tell them.
+
+    Raises
+    ------
+    InputError
+        If they are no whole numbers from 1 up.
+    """
+    if record.get("width") is None or record.get("height") is None:
+        return None
+    width, height = (check_number(record[side], where, side) for side in ("width", "height"))
+    if min(width, height) < 1 or width % 1 or height % 1:
+        raise InputError(f"{where}: its size is {width:g} x {height:g}; expected whole numbers from 1 up")
+    return int(width), int(height)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from minidet.datasets._files import (
     list_files,
     read_json,
     relative_name,
+    stated_size,
     write_text,
 )
 from minidet.datasets._writing import check_writable, copy_photographs, measured_size
@@ -94,7 +95,7 @@ def read_coco(path: str | os.PathLike[str]) -> Dataset:
                 [_box(face, where) for where, face in faces[image_id]],
                 [_landmarks(face, where) for where, face in faces[image_id]],
                 [bool(face.get("iscrowd") or face.get("ignore")) for _, face in faces[image_id]],
-                _size(image, f"{file}: image {image_id!r}"),
+                stated_size(image, f"{file}: image {image_id!r}"),
             )
             for image_id, image in images.items()
         ],
@@ -231,15 +232,6 @@ def _landmarks(face: Record, where: str) -> list[list[float]]:
     numbers = [check_number(value, where, "a number of keypoints") for value in keypoints]
     points = [numbers[start : start + 3] for start in range(0, 15, 3)]  # x, y, visibility
     return [[x, y] for x, y, _ in points] if all(v > 0 for _, _, v in points) else NO_LANDMARKS
-
-
-def _size(image: Record, where: str) -> tuple[int, int] | None:
-    if image.get("width") is None or image.get("height") is None:
-        return None
-    width, height = (check_number(image[side], where, side) for side in ("width", "height"))
-    if min(width, height) < 1 or width % 1 or height % 1:
-        raise InputError(f"{where}: its size is {width:g} x {height:g}; expected whole numbers from 1 up")
-    return int(width), int(height)
 
 
 # ---- out ----

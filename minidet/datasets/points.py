@@ -17,6 +17,7 @@ from minidet.datasets._files import (
     parse_number,
     read_json,
     read_lines,
+    stated_size,
     write_text,
 )
 from minidet.datasets._writing import decimal, measured_size
@@ -137,7 +138,7 @@ def _annotation(entry: Any, where: str, folder: Path) -> Annotation:
         landmarks.append(points)
         boxes.append(box_from_landmarks(points[None])[0] if box is None else _numbers(box, (4,), at, "box"))
         ignore.append(_flag(face.get("ignore", False), at))
-    return Annotation(folder / name, name, boxes, landmarks, ignore, _size(entry, f"{where} ({name})"))
+    return Annotation(folder / name, name, boxes, landmarks, ignore, stated_size(entry, f"{where} ({name})"))
 
 
 def _numbers(values: Any, shape: tuple[int, ...], where: str, what: str) -> Float64Array:
@@ -158,15 +159,6 @@ def _flag(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{where}: ignore is {_short(value)}; expected true or false")
     return value
-
-
-def _size(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
-    if entry.get("width") is None or entry.get("height") is None:
-        return None
-    width, height = (check_number(entry[side], where, side) for side in ("width", "height"))
-    if min(width, height) < 1 or width % 1 or height % 1:
-        raise InputError(f"{where}: its size is {width:g} x {height:g}; expected whole numbers from 1 up")
-    return int(width), int(height)
 
 
 def _short(value: Any) -> str:

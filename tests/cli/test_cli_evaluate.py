@@ -166,7 +166,7 @@ def test_slice(run, album):
         (["--turns", "0,45"], "argument --turns: '0,45'; expected some of 0,90,180,270"),
         (["--jobs", "0"], "argument --jobs: '0'; expected a whole number from 1 up"),
         (["--iou", "0"], "argument --iou: '0'; expected a number above 0 and up to 1"),
-        (["--iou", "2"], "argument --iou: '2'; expected a number from 0 to 1"),
+        (["--iou", "2"], "argument --iou: '2'; expected a number above 0 and up to 1"),
         (["--min-height", "x"], "argument --min-height: 'x'; expected a number of pixels from 0 up"),
         (["--stage-scores", "0.5"], "argument --stage-scores: '0.5'; expected two numbers, such as 0.6,0.7"),
         (
