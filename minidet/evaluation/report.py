@@ -49,7 +49,7 @@ def describe(evaluation: Evaluation) -> str:
 def describe_wider(curves: Mapping[str, WiderCurve]) -> str:
     """Return one line per subset of WIDER FACE."""
     return _table(
-        (f"WIDER FACE {subset}", f"{curve.ap:.4f} over {curve.faces:,} faces")
+        (f"WIDER FACE {subset}", f"{curve.ap:.4f} over {_count(curve.faces, 'face')}")
         for subset, curve in curves.items()
     )
 
@@ -96,8 +96,8 @@ def _data_phrase(recipe: Mapping[str, Any]) -> str:
         if counts[name]
     ]
     besides = f" ({', '.join(left_out)} besides)" if left_out else ""
-    found_in = f"{recipe['data']['source']}: {counts['photographs']:,} photographs"
-    return f"{found_in}, {counts['faces']:,} faces{besides}"
+    found_in = f"{recipe['data']['source']}: {_count(counts['photographs'], 'photograph')}"
+    return f"{found_in}, {_count(counts['faces'], 'face')}{besides}"
 
 
 def _detector_phrase(recipe: Mapping[str, Any]) -> str:
@@ -145,6 +145,10 @@ def _landmark_rows(evaluation: Evaluation) -> list[tuple[str, str]]:
         )
     )
     return rows
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _share(recall: Recall) -> str:

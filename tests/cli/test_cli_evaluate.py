@@ -152,7 +152,7 @@ def test_views_and_merges(run, album, merge):
 
 def test_slice(run, album):
     _, out, _ = run("evaluate", "--data", f"voc:{album}", "--slice", "1:")
-    assert table(out)["data"] == f"voc:{album}[1:]: 1 photographs, 3 faces"
+    assert table(out)["data"] == f"voc:{album}[1:]: 1 photograph, 3 faces"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_widerface_with_a_detector_then_from_its_files(run, wider):
     assert (status, err) == (0, f"written to {wider / 'out'}\n")
     rows = [line for line in out.splitlines() if line.startswith("WIDER")]
     assert rows == [
-        "WIDER FACE easy    1.0000 over 1 faces",
+        "WIDER FACE easy    1.0000 over 1 face",
         "WIDER FACE medium  1.0000 over 2 faces",
         "WIDER FACE hard    1.0000 over 3 faces",
     ]
