@@ -27,6 +27,12 @@ class LossOverflowError(InputError):
         self.sample, self.what, self.why = sample, what, why
 
 
+def one_line(error: Exception) -> str:
+    """Tell what an exception says on one line; its type if it says nothing."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
 def is_number(value: object) -> bool:
     """Tell whether ``value`` is a plain or NumPy number; text and None are not."""
     return isinstance(value, numbers.Real)

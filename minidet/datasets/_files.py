@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from minidet.errors import InputError
+from minidet.errors import InputError, one_line
 from minidet.image.io import IMAGE_SUFFIXES, open_quietly
 
 LARGEST = 1e12
@@ -100,6 +100,15 @@ def can_be_path(text: str) -> bool:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         return False
+
+
+def is_numeral(text: str) -> bool:
+    """Tell whether text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_number(text: str, where: str, what: str) -> float:
@@ -350,9 +359,3 @@ def _cannot(verb: str, path: Path, error: OSError) -> InputError:
     if isinstance(error, IsADirectoryError):
         return InputError(f"{path} is a folder; expected a file")
     return InputError(f"cannot {verb} {path}: {one_line(error)}")
-
-
-def one_line(error: Exception) -> str:
-    """Tell what an exception says on one line; its type if it says nothing."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__

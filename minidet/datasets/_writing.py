@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minidet.datasets._files import image_size, one_line, relative_name, without_suffix
+from minidet.datasets._files import image_size, relative_name, without_suffix
 from minidet.datasets.sample import Annotation
-from minidet.errors import InputError
+from minidet.errors import InputError, one_line
 
 
 def check_writable(writer: str, annotations: Sequence[Annotation], *, file_each: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minidet._typing import Float64Array
+from minidet.boxes import xywh_to_xyxy
 from minidet.datasets._files import check_folder, parse_number, parse_whole, read_lines
 from minidet.datasets.dataset import Dataset
 from minidet.datasets.mean_face import box_from_landmarks
@@ -60,7 +61,7 @@ def read_celeba(path: str | os.PathLike[str]) -> Dataset:
     check_folder(folder)
     if images := _find(folder, "img_celeba"):
         names, xywh = _read_list(_find_list(folder, "list_bbox_celeba.txt"), BOX_COLUMNS)
-        boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)  # (G, 4)
+        boxes = xywh_to_xyxy(xywh)  # (G, 4)
         points_list = _find_list(folder, "list_landmarks_celeba.txt")
         named_again, points = _read_list(points_list, LANDMARK_COLUMNS)
         _check_same_names(names, named_again, points_list)

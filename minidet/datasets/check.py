@@ -181,13 +181,12 @@ def summarize_dataset(dataset: Dataset) -> DatasetSummary:
                    box_heights=(9.0, 19.5, 30.0))
     """
     annotations = dataset.annotations
-    boxes = np.concatenate([np.empty((0, 4), np.float32), *(annotation.boxes for annotation in annotations)])
-    sides = boxes[:, 2:] - boxes[:, :2]  # (G, 2)
-    heights = sides[np.isfinite(boxes).all(axis=1) & (sides > 0).all(axis=1), 1]
+    usable = [np.empty((0, 4), np.float32), *(annotation.usable().boxes for annotation in annotations)]
+    heights = np.concatenate([boxes[:, 3] - boxes[:, 1] for boxes in usable])
     return DatasetSummary(
         photographs=len(annotations),
         without_faces=sum(len(annotation.boxes) == 0 for annotation in annotations),
-        faces=len(boxes),
+        faces=sum(len(annotation.boxes) for annotation in annotations),
         with_landmarks=sum(int(annotation.landmark_mask.sum()) for annotation in annotations),
         ignored=sum(int(annotation.ignore.sum()) for annotation in annotations),
         box_heights=(float(heights.min()), float(np.median(heights)), float(heights.max()))

@@ -14,6 +14,7 @@ from minidet._typing import Float64Array
 from minidet.datasets._files import (
     can_be_path,
     check_number,
+    is_numeral,
     parse_number,
     read_json,
     read_lines,
@@ -76,8 +77,8 @@ def _read_list(path: Path) -> list[Annotation]:
     names, numbers = [], []
     for where, line in lines:
         name, *fields = line.rsplit(maxsplit=10)
-        if len(fields) != 10 or _is_number(name.split()[-1]):
-            count = sum(1 for field in line.split() if _is_number(field))
+        if len(fields) != 10 or is_numeral(name.split()[-1]):
+            count = sum(1 for field in line.split() if is_numeral(field))
             raise InputError(f"{where}: {count} numbers; expected a path and ten numbers")
         names.append(name.replace("\\", "/"))
         numbers.append([parse_number(text, where, f"number {k}") for k, text in enumerate(fields, 1)])
@@ -90,14 +91,6 @@ def _read_list(path: Path) -> list[Annotation]:
         Annotation(path.parent / name, name, boxes[faces], landmarks[faces])
         for name, faces in faces_of.items()
     ]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _as_points(numbers: Float64Array) -> Float64Array:

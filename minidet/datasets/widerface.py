@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from minidet._typing import Float32Array, Float64Array
-from minidet.datasets._files import parse_number, parse_whole, read_lines, relative_name, write_text
+from minidet._typing import Float32Array
+from minidet.boxes import xywh_to_xyxy
+from minidet.datasets._files import (
+    is_numeral,
+    parse_number,
+    parse_whole,
+    read_lines,
+    relative_name,
+    write_text,
+)
 from minidet.datasets._writing import check_writable, copy_photographs, decimal
 from minidet.datasets.dataset import Dataset
 from minidet.datasets.sample import Annotation
@@ -138,7 +145,7 @@ def _read_mat(folder: Path) -> list[Annotation]:
         Annotation(
             images / image.event / f"{image.name}.jpg",
             f"{image.event}/{image.name}.jpg",
-            _corners(image.xywh),
+            xywh_to_xyxy(image.xywh),
             ignore=~image.counted["hard"],
         )
         for image in read_widerface_ground_truth(folder)
@@ -187,16 +194,14 @@ def _read_bbx_gt(lines: list[tuple[str, str]], images: Path) -> list[Annotation]
         if count == 0 and position < len(lines) and _all_zero(lines[position][1]):
             position += 1
         table = np.array(faces).reshape(-1, 10)
-        annotations.append(Annotation(images / name, name, _corners(table[:, :4]), ignore=table[:, 7] == 1))
+        annotations.append(
+            Annotation(images / name, name, xywh_to_xyxy(table[:, :4]), ignore=table[:, 7] == 1)
+        )
     return annotations
 
 
 def _all_numbers(line: str) -> bool:
-    try:
-        [float(field) for field in line.split()]
-    except ValueError:
-        return False
-    return True
+    return all(is_numeral(field) for field in line.split())
 
 
 def _all_zero(line: str) -> bool:
@@ -270,7 +275,7 @@ def _read_label_txt(lines: list[tuple[str, str]], images: Path) -> list[Annotati
         points = table[:, 4:19].reshape(-1, 5, 3)  # x y flag
         missing = (points[:, :, 2] < 0) | (points[:, :, :2] == -1).all(axis=2)  # (G, 5)
         landmarks = np.where(missing.any(axis=1)[:, None, None], np.nan, points[:, :, :2])
-        annotations.append(Annotation(images / name, name, _corners(table[:, :4]), landmarks))
+        annotations.append(Annotation(images / name, name, xywh_to_xyxy(table[:, :4]), landmarks))
     return annotations
 
 
@@ -320,13 +325,6 @@ def write_label_txt(
 
 
 # ---- numbers ----
-
-
-def _corners(xywh: ArrayLike) -> Float64Array:
-    """(G, 4) x y w h to x1 y1 x2 y2."""
-    boxes = np.array(xywh, np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
 
 
 def _xywh_text(box: Float32Array) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from minidet._typing import Float64Array
+from minidet.boxes import centre_to_corners, corners_to_centre
 from minidet.datasets._files import (
     FileIndex,
     check_folder,
@@ -155,12 +156,12 @@ def _read_annotation(path: Path, name: str, label: Path | None) -> Annotation:
         raise (error if label is None else InputError(f"{label}: its photograph {error}")) from None
     lines = [] if label is None else read_lines(label)
     faces = [_parse_face(line.split(), where) for where, line in lines]
-    corners = [(*(box[:2] - box[2:] / 2), *(box[:2] + box[2:] / 2)) for box, _ in faces]
+    shares = np.array([box for box, _ in faces]).reshape(-1, 4)  # cx cy width height
     scale = np.array(size, np.float64)  # shares to pixels
     return Annotation(
         path,
         name,
-        np.reshape(corners, (-1, 4)) * np.tile(scale, 2),
+        centre_to_corners(shares) * np.tile(scale, 2),
         [points * scale for _, points in faces],
         size=size,
     )
@@ -211,9 +212,8 @@ def _annotation_text(annotation: Annotation, *, with_landmarks: bool) -> str:
             f"write_yolo: the size of {annotation.name!r} is unknown, as {annotation.path} does not exist"
         )
     lines = []
-    for face in range(len(annotation.boxes)):
-        x1, y1, x2, y2 = annotation.boxes[face].astype(np.float64) / np.tile(size, 2)  # pixels to shares
-        box = np.array([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1])
+    boxes = corners_to_centre(annotation.boxes / np.tile(np.array(size, np.float64), 2))  # pixels to shares
+    for face, box in enumerate(boxes):
         there = bool(annotation.landmark_mask[face])
         points = annotation.landmarks[face].astype(np.float64) / size if there else np.zeros((5, 2))
         _check_shares(f"write_yolo: face {face} of {annotation.name!r}", box, points)

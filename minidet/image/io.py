@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from minidet.errors import InputError
+from minidet.errors import InputError, one_line
 
 ImageSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
@@ -141,7 +141,7 @@ def _read_path(path: str | os.PathLike[str], *, exif: bool) -> NDArray[np.uint8]
     except FileNotFoundError:
         raise InputError(f"read_image: no such file: {name}; check the path") from None
     except (OSError, ValueError) as error:  # not allowed, name too long, a null byte in it
-        raise InputError(f"read_image: cannot open {name}: {_reason(error)}; check the path") from error
+        raise InputError(f"read_image: cannot open {name}: {one_line(error)}; check the path") from error
     with file:
         return _read_encoded(file, name, exif=exif)
 
@@ -198,11 +198,11 @@ def _failure_is_input_error(name: str) -> Iterator[None]:
         raise InputError(f"read_image: {name} is not a picture; give a JPEG, a PNG or the like") from error
     except Image.DecompressionBombError as error:
         raise InputError(
-            f"read_image: {name} is too large: {_reason(error)} "
+            f"read_image: {name} is too large: {one_line(error)} "
             "If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS"
         ) from error
     except Exception as error:
-        reason = _reason(error)
+        reason = one_line(error)
         raise InputError(f"read_image: {name} cannot be read: {reason}; is the file damaged?") from error
 
 
@@ -370,9 +370,3 @@ def _type_name(thing: object) -> str:
     """`list`, `torch.Tensor`, `io.BytesIO`."""
     kind = type(thing)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _reason(error: Exception) -> str:
-    """What an exception says, on one line; its type if it says nothing."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
