@@ -19,6 +19,7 @@ data:
   yolo:PATH       a folder with labels/*.txt and images/
   celeba:PATH     a folder with CelebA's lists
   points:PATH     a list or a json file of landmarks
+  synthetic:COUNT images the package draws itself; see minidet train --help
 
 scales:
   native            the photograph's own size (default)

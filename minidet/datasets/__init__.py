@@ -12,6 +12,12 @@ from minidet.datasets.mean_face import box_from_landmarks
 from minidet.datasets.open import open_dataset
 from minidet.datasets.points import read_points, write_points_json, write_points_list
 from minidet.datasets.sample import Annotation, Sample
+from minidet.datasets.synthetic import (
+    SyntheticAnnotation,
+    SyntheticDataset,
+    SyntheticSettings,
+    synthetic_dataset,
+)
 from minidet.datasets.voc import read_voc, write_voc
 from minidet.datasets.widerface import read_widerface, write_bbx_gt, write_label_txt
 from minidet.datasets.widerface_ground_truth import WiderImage, read_widerface_ground_truth
@@ -23,6 +29,9 @@ __all__ = [
     "DatasetSummary",
     "Problem",
     "Sample",
+    "SyntheticAnnotation",
+    "SyntheticDataset",
+    "SyntheticSettings",
     "WiderImage",
     "box_from_landmarks",
     "check_dataset",
@@ -36,6 +45,7 @@ __all__ = [
     "read_widerface_ground_truth",
     "read_yolo",
     "summarize_dataset",
+    "synthetic_dataset",
     "write_bbx_gt",
     "write_coco",
     "write_label_txt",

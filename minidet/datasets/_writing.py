@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from minidet.datasets._files import image_size, relative_name, without_suffix
 from minidet.datasets.sample import Annotation
@@ -53,6 +54,8 @@ def check_writable(writer: str, annotations: Sequence[Annotation], *, file_each:
 def copy_photographs(annotations: Sequence[Annotation], folder: Path) -> None:
     """Copy each photograph to its name below ``folder``; one that is there already is left alone.
 
+    A picture that is on no disk is drawn and saved there.
+
     Raises
     ------
     InputError
@@ -61,6 +64,10 @@ def copy_photographs(annotations: Sequence[Annotation], folder: Path) -> None:
     for annotation in annotations:
         target = folder / annotation.name
         try:
+            if not annotation.on_disk:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(annotation.read()).save(target)
+                continue
             if target.exists() and annotation.path.samefile(target):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +84,8 @@ def measured_size(annotation: Annotation) -> tuple[int, int] | None:
     InputError
         If it is there and not a picture.
     """
+    if not annotation.on_disk:
+        return annotation.size
     return image_size(annotation.path) if os.path.isfile(annotation.path) else None
 
 

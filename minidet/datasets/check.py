@@ -215,8 +215,11 @@ class _Photograph:
 def _inspect_all(annotations: Sequence[Annotation], *, decode: bool, progress: bool) -> list[_Photograph]:
     from joblib import Parallel, delayed  # only here, because `import minidet` should not wait for it
 
-    def inspect(path: Path) -> _Photograph:
-        photograph = _inspect(path, decode)
+    def inspect(annotation: Annotation) -> _Photograph:
+        if annotation.on_disk:
+            photograph = _inspect(annotation.path, decode)
+        else:
+            photograph = _inspect_drawn(annotation, decode)
         with bar.get_lock():  # two threads at once would be counted as one
             bar.update()
         return photograph
@@ -226,7 +229,7 @@ def _inspect_all(annotations: Sequence[Annotation], *, decode: bool, progress: b
     with tqdm(desc="check", total=len(annotations), unit="photograph", disable=hidden) as bar:
         # Threads will do: Pillow decodes, and hashlib adds up, while other threads run.
         workers = Parallel(n_jobs=-1, backend="threading")
-        photographs: list[_Photograph] = workers(delayed(inspect)(each.path) for each in annotations)
+        photographs: list[_Photograph] = workers(delayed(inspect)(each) for each in annotations)
     return photographs
 
 
@@ -251,6 +254,14 @@ def _inspect(path: Path, decode: bool) -> _Photograph:
     else:
         return _Photograph(real_path, (width, height), digest)
     return _Photograph(real_path, None, digest, ("unreadable photograph", failure))
+
+
+def _inspect_drawn(annotation: Annotation, decode: bool) -> _Photograph:
+    if not decode:
+        return _Photograph(annotation.name, annotation.size)
+    pixels = annotation.read()
+    height, width = pixels.shape[:2]
+    return _Photograph(annotation.name, (width, height), hashlib.sha256(pixels.tobytes()).hexdigest())
 
 
 def _photograph_findings(

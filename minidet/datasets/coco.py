@@ -104,7 +104,11 @@ def read_coco(path: str | os.PathLike[str]) -> Dataset:
 
 
 def write_coco(
-    annotations: Sequence[Annotation], path: str | os.PathLike[str], *, copy_images: bool = False
+    annotations: Sequence[Annotation],
+    path: str | os.PathLike[str],
+    *,
+    copy_images: bool = False,
+    info: Record | None = None,
 ) -> None:
     """Write annotations as a COCO json file with the one category "face".
 
@@ -119,6 +123,8 @@ def write_coco(
     path : path
         The json file, replaced if it exists.
     copy_images : bool
+    info : mapping, optional
+        Plain values for the entry "info", such as who made the annotations. Readers do not look at it.
 
     Raises
     ------
@@ -141,7 +147,8 @@ def write_coco(
         "annotations": _lines(faces),
         "categories": _lines([{"id": 1, "name": "face", **names}]),
     }
-    write_text(Path(path), "{" + ",\n".join(f'"{key}": {records}' for key, records in lists.items()) + "}\n")
+    entries = lists if info is None else {"info": json.dumps(info), **lists}
+    write_text(Path(path), "{" + ",\n".join(f'"{key}": {text}' for key, text in entries.items()) + "}\n")
     if copy_images:
         copy_photographs(annotations, Path(path).parent / "images")
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 from minidet.datasets.sample import Annotation, Sample
-from minidet.image import read_image
 
 
 class Dataset(Sequence[Sample]):
@@ -29,7 +28,7 @@ class Dataset(Sequence[Sample]):
     (2, 1, 'a.jpg')
     """
 
-    annotations: list[Annotation]
+    annotations: Sequence[Annotation]
     """In the order of the files; what they say as it stands, mistakes included."""
 
     def __init__(self, annotations: Sequence[Annotation], source: str, *, exhaustive: bool = True) -> None:
@@ -76,7 +75,7 @@ def load_sample(annotation: Annotation) -> Sample:
     """
     usable = annotation.usable()
     return Sample(
-        image=read_image(usable.path),
+        image=annotation.read(),
         boxes=usable.boxes,
         landmarks=usable.landmarks,
         landmark_mask=usable.landmark_mask,

@@ -10,6 +10,7 @@ from minidet.datasets.celeba import read_celeba
 from minidet.datasets.coco import read_coco
 from minidet.datasets.dataset import Dataset
 from minidet.datasets.points import read_points
+from minidet.datasets.synthetic.dataset import open_synthetic
 from minidet.datasets.voc import read_voc
 from minidet.datasets.widerface import read_widerface
 from minidet.datasets.yolo import read_yolo
@@ -25,6 +26,9 @@ READERS: dict[str, Callable[[str], Dataset]] = {
 }
 """By the kind that stands before the colon."""
 
+SYNTHETIC = "synthetic"
+"""The kind without a path: behind the colon stands how many pictures to draw."""
+
 
 def open_dataset(source: str) -> Dataset:
     """Read the annotations that ``KIND:PATH`` names.
@@ -33,7 +37,8 @@ def open_dataset(source: str) -> Dataset:
     ----------
     source : str
         Such as ``"voc:photos/"``. What stands before the first colon is one of ``READERS``; the rest is a
-        path that its reader takes.
+        path that its reader takes. Or ``"synthetic:COUNT"``, and after the count, separated by commas,
+        ``seed=S``, ``size=WxH``, ``faces=A-B``, ``heights=A-B``: faces that minidet draws itself.
 
     Returns
     -------
@@ -43,7 +48,8 @@ def open_dataset(source: str) -> Dataset:
     Raises
     ------
     InputError
-        If the kind is missing or unknown; if there is no such path; if the reader cannot use what is there.
+        If the kind is missing or unknown; if there is no such path; if the reader cannot use what is there;
+        if the options of a synthetic set cannot be read.
 
     Examples
     --------
@@ -51,11 +57,13 @@ def open_dataset(source: str) -> Dataset:
     Traceback (most recent call last):
         ...
     minidet.errors.InputError: no kind of data set 'pascal'; expected KIND:PATH with a KIND of widerface, voc,
-    coco, yolo, points or celeba
+    coco, yolo, points, celeba or synthetic
     """
     if not isinstance(source, str):
         raise InputError(f"data set {source!r}; expected a text KIND:PATH")
     kind, colon, path = source.partition(":")
+    if colon and kind == SYNTHETIC:
+        return open_synthetic(path)
     if not colon or kind not in READERS:
         raise InputError(_without_kind(source))
     if not path:
@@ -70,7 +78,7 @@ def open_dataset(source: str) -> Dataset:
 
 def _without_kind(source: str) -> str:
     """Say what is missing before the colon."""
-    kinds = " or ".join(", ".join(READERS).rsplit(", ", 1))
+    kinds = " or ".join(", ".join([*READERS, SYNTHETIC]).rsplit(", ", 1))
     kind, colon, _ = source.partition(":")
     if os.path.exists(source):  # a path alone, on Windows perhaps with a colon of its own
         readable = [f"{kind}:{source}" for kind in _kinds_that_read(source)]

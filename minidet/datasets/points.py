@@ -248,6 +248,11 @@ def _face_record(annotation: Annotation, face: int) -> dict[str, Any]:
 
 def _relative_path(annotation: Annotation, path: str | os.PathLike[str]) -> str:
     folder = Path(path).absolute().parent
+    if not annotation.on_disk:
+        raise InputError(
+            f"{annotation.name!r} is drawn, not a file, and this writer copies none; "
+            "use write_coco with copy_images=True"
+        )
     try:
         return Path(os.path.relpath(annotation.path.absolute(), folder)).as_posix()
     except ValueError:  # on Windows: another drive

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minidet._typing import Float32Array, RGBImage
 from minidet.errors import InputError
+from minidet.image import read_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,9 @@ class Annotation:
     (array([[10., 20., 40., 60.]], dtype=float32), array([False]))
     """
 
+    on_disk: ClassVar[bool] = True
+    """Whether ``path`` is that of a file. A drawn picture has none: only ``read`` gives it."""
+
     path: Path
     name: str
     boxes: Float32Array
@@ -105,6 +110,16 @@ class Annotation:
         self.landmarks = _filled(landmarks, (G, 5, 2), np.nan).astype(np.float32)
         self.landmark_mask = np.asarray(np.isfinite(self.landmarks).all(axis=(1, 2)))
         self.ignore = _filled(ignore, (G,), False).astype(np.bool_)
+
+    def read(self) -> RGBImage:
+        """Return the photograph's pixels, (H, W, 3) uint8 RGB, upright.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        return read_image(self.path)
 
     def usable(self) -> Annotation:
         """Return the same without boxes that have no area: nothing can be learnt from or measured by them.

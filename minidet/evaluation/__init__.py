@@ -9,6 +9,7 @@ Where to read on::
     predict            a detector over a data set, in parallel, resumable (journal)
     evaluate           all figures with their recipe; report: in words
     rotation           recall against the angle of a face
+    label              a detector as a teacher: what it finds completes annotations
 """
 
 from minidet.evaluation.average_precision import AveragePrecision, average_precision
@@ -20,6 +21,14 @@ from minidet.evaluation.evaluate import (
     measure,
 )
 from minidet.evaluation.faces import AnnotatedFaces
+from minidet.evaluation.label import (
+    LabelCounts,
+    Labelled,
+    LabelSettings,
+    describe_labels,
+    label_photograph,
+    label_photographs,
+)
 from minidet.evaluation.landmarks import LandmarkErrors, landmark_errors
 from minidet.evaluation.matching import Matched, Outcome, match_detections
 from minidet.evaluation.predict import predict
@@ -37,6 +46,9 @@ __all__ = [
     "AveragePrecision",
     "Evaluation",
     "FaceDetector",
+    "LabelCounts",
+    "LabelSettings",
+    "Labelled",
     "LandmarkErrors",
     "Matched",
     "MeasureSettings",
@@ -49,11 +61,14 @@ __all__ = [
     "average_precision",
     "best_f1",
     "describe",
+    "describe_labels",
     "describe_recipe",
     "describe_wider",
     "detect_views",
     "detection_recipe",
     "height_label",
+    "label_photograph",
+    "label_photographs",
     "landmark_errors",
     "match_detections",
     "measure",

@@ -12,6 +12,7 @@ import numpy as np
 from minidet.datasets._files import read_bytes, write_text
 from minidet.detections import Detections
 from minidet.errors import InputError
+from minidet.evaluation.recipe import first_difference
 
 
 class Journal:
@@ -80,19 +81,8 @@ def _from_dicts(faces: list[dict[str, Any]]) -> Detections:
 def _first_difference(header: bytes, recipe: dict[str, Any]) -> str:
     """Name the first entry that differs, as far as the old header can be read."""
     try:
-        old = _flat(json.loads(header)["recipe"])
+        old = json.loads(header)["recipe"]
+        difference = first_difference(old, json.loads(json.dumps(recipe)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "its first line is no recipe"
-    new = _flat(json.loads(json.dumps(recipe)))
-    for name in [*new, *old]:
-        there, here = (json.dumps(flat[name]) if name in flat else "nothing" for flat in (old, new))
-        if there != here:
-            return f"{name}: {there} there, {here} here"
-    return "the entries are in another order"
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+    return difference or "the entries are in another order"

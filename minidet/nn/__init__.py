@@ -16,6 +16,7 @@ from minidet.nn.module import Layer, Module
 from minidet.nn.norm import BatchNorm2d, freeze_batch_norms
 from minidet.nn.parameter import Buffer, Parameter
 from minidet.nn.pooling import MaxPool2d
+from minidet.nn.reestimate import reestimate_batch_norms
 from minidet.nn.sequential import Sequential
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "initialise",
     "kaiming_normal",
     "kaiming_uniform",
+    "reestimate_batch_norms",
     "xavier_normal",
     "xavier_uniform",
 ]

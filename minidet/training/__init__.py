@@ -1,7 +1,10 @@
 """Training: which samples count, what is minimised, and how the weights move.
 
-Reading order: ``objectives/`` (the number to minimise and its gradients), ``mining.py`` (which samples it
-hears), ``optim/`` (the step that follows). One step of training is six lines::
+Reading order: ``trainer.py`` (the loop), ``batch.py`` (what it is fed: ``sampling/`` for MTCNN, ``augment/``
+and ``retinaface_batches.py`` for RetinaFace), ``objectives/`` (the number to minimise and its gradients),
+``mining.py`` (which samples it hears), ``optim/`` (the step that follows), ``validation.py``,
+``checkpoint.py``. ``recipes/`` hold every figure; ``train_retinaface.py`` and ``train_mtcnn.py`` put the parts
+together. One step of training is six lines::
 
     outputs = network.forward(x)
     objective = retinaface_objective(*outputs, targets)

@@ -327,3 +327,14 @@ def test_names_that_no_file_can_have(tmp_path: Path, content: dict[str, Any], na
 def test_a_name_that_is_too_long_is_a_missing_photograph(tmp_path: Path, content: dict[str, Any]) -> None:
     content["images"][0]["file_name"] = "a" * 5000
     assert read_coco(put(tmp_path / "x.json", content)).annotations[0].name == "a" * 5000
+
+
+def test_info_is_written_and_not_read(tmp_path):
+    annotation = Annotation(tmp_path / "a.jpg", "a.jpg", [[1, 2, 3, 4]], size=(9, 9))
+    write_coco([annotation], tmp_path / "with.json", info={"description": "made by hand", "version": 2})
+    write_coco([annotation], tmp_path / "without.json")
+    texts = [json.loads((tmp_path / name).read_text()) for name in ("with.json", "without.json")]
+    assert texts[0].pop("info") == {"description": "made by hand", "version": 2}
+    assert texts[0] == texts[1]
+    (read,) = read_coco(tmp_path / "with.json").annotations
+    np.testing.assert_array_equal(read.boxes, annotation.boxes)

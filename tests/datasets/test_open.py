@@ -16,7 +16,7 @@ from minidet.datasets.widerface import read_widerface
 from minidet.datasets.yolo import read_yolo
 from minidet.errors import InputError
 
-KINDS = "widerface, voc, coco, yolo, points or celeba"
+KINDS = "widerface, voc, coco, yolo, points, celeba or synthetic"
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ def test_home(asked, monkeypatch, tmp_path):
     [
         ("pascal:faces/", f"no kind of data set 'pascal'; expected KIND:PATH with a KIND of {KINDS}"),
         ("VOC:faces/", f"no kind of data set 'VOC'; expected KIND:PATH with a KIND of {KINDS}"),
-        ("synthetic:", f"no kind of data set 'synthetic'; expected KIND:PATH with a KIND of {KINDS}"),
+        ("Synthetic:9", f"no kind of data set 'Synthetic'; expected KIND:PATH with a KIND of {KINDS}"),
+        ("synthetic", f"data set 'synthetic' has no colon; expected KIND:PATH with a KIND of {KINDS}"),
         (":faces/", f"no kind of data set ''; expected KIND:PATH with a KIND of {KINDS}"),
         ("faces", f"data set 'faces' has no colon; expected KIND:PATH with a KIND of {KINDS}"),
         ("voc", f"data set 'voc' has no colon; expected KIND:PATH with a KIND of {KINDS}"),

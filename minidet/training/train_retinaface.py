@@ -1,0 +1,169 @@
+"""RetinaFace from annotated photographs to a file of weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minidet.datasets import Dataset
+from minidet.fast import accelerate, is_available
+from minidet.models.retinaface import RetinaFaceNet
+from minidet.nn import freeze_batch_norms, initialise, kaiming_normal, reestimate_batch_norms
+from minidet.nn.parameter import Parameter
+from minidet.training.batch import Batches
+from minidet.training.measure import measure_retinaface
+from minidet.training.objectives import RetinaFaceTargets, retinaface_objective
+from minidet.training.recipes.retinaface import RETINAFACE, RetinaFaceRecipe
+from minidet.training.retinaface_batches import RetinaFaceBatches
+from minidet.training.trained import Trained, data_recipe, finish
+from minidet.training.trainer import Callback, train
+from minidet.training.validation import Validation
+from minidet.weights import checksum
+
+logger = logging.getLogger("minidet")
+
+ARCHITECTURE = "retinaface_mobilenet025"
+
+LEAKY_SLOPE = 0.1
+"""Of the rectifiers behind most of its convolutions."""
+
+STEM = "backbone.stage1.0.conv.weight"
+
+BATCHES_FOR_STATISTICS = 13
+"""Of the training, shown once before it: some hundred images tell a mean and a variance of every channel."""
+
+
+def train_retinaface(
+    datasets: Sequence[Dataset],
+    folder: Path,
+    recipe: RetinaFaceRecipe = RETINAFACE,
+    *,
+    validation: Dataset | None = None,
+    weights: Mapping[str, NDArray[Any]] | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: bool = True,
+) -> Trained:
+    """Train RetinaFace, or go on with a training that was broken off.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        Photographs to learn from. What is not annotated is learnt as background.
+    folder : Path
+        Gets ``retinaface.npz``, the log, the curves and the checkpoints; a training of the same recipe that
+        is in it already goes on.
+    recipe : RetinaFaceRecipe
+    validation : Dataset, optional
+        Photographs to measure on. With them the weights kept are the best of all validations, by average
+        precision; without, the last.
+    weights : mapping of name to array, optional
+        The first weights, for fine-tuning; by default random ones.
+    seed : int
+        Of the first weights, of every batch and of every change to an image.
+    workers : int
+        Threads that make batches ahead.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    InputError
+        As :func:`minidet.training.trainer.train`; if there is nothing to learn from; if the weights are of
+        another network.
+    """
+    batches = RetinaFaceBatches(
+        datasets,
+        batch_size=recipe.batch_size,
+        settings=recipe.augment,
+        thresholds=recipe.loss.thresholds,
+        seed=seed,
+    )
+    steps = recipe.length.in_steps(batches.steps_per_epoch)
+    network = first_network(weights, recipe, batches, seed)
+    optimizer = recipe.optimisation.make_optimizer(learnt_parameters(network, recipe))
+    callbacks: list[Callback] = []
+    if validation is not None:
+        callbacks.append(
+            Validation(
+                partial(measure_retinaface, dataset=validation),
+                every=max(1, steps // recipe.validations),
+                steps=steps,
+                figure="average_precision" if validation.exhaustive else "recall",
+                best=folder / "best.npz",
+                architecture=ARCHITECTURE,
+                patience=recipe.patience,
+            )
+        )
+
+    def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Any:
+        box_deltas, logits, landmark_deltas = outputs
+        return retinaface_objective(box_deltas, logits, landmark_deltas, targets, settings=recipe.loss)
+
+    run = train(
+        network,
+        batches,
+        objective,
+        optimizer,
+        recipe.optimisation.make_schedule(steps),
+        steps=steps,
+        folder=folder,
+        recipe={
+            "recipe": asdict(recipe),
+            "seed": seed,
+            "weights": None if weights is None else checksum(weights),
+            "data": data_recipe(datasets),
+            "validation": None if validation is None else data_recipe([validation]),
+        },
+        callbacks=callbacks,
+        max_norm=recipe.optimisation.max_norm,
+        checkpoint_every=recipe.checkpoint_every,
+        workers=workers,
+        progress=progress,
+        name="retinaface",
+    )
+    return finish(run, folder, folder / "retinaface.npz", ARCHITECTURE)
+
+
+def learnt_parameters(network: RetinaFaceNet, recipe: RetinaFaceRecipe) -> dict[str, Parameter]:
+    """Return the parameters that the optimiser moves: all, but for the stem where the norms are frozen.
+
+    Pixels reach the first convolution as numbers up to 150, so its gradient is a hundred times that of all
+    others together. A norm that learns takes the scale out again; behind a frozen one the loss explodes. Deng
+    et al. 2019, section 4.2, freeze the first two convolutions of their light network, too.
+    """
+    parameters = network.parameters()
+    if recipe.norms == "frozen":
+        del parameters[STEM]
+    return parameters
+
+
+def first_network(
+    weights: Mapping[str, NDArray[Any]] | None,
+    recipe: RetinaFaceRecipe,
+    batches: Batches[RetinaFaceTargets],
+    seed: int,
+) -> RetinaFaceNet:
+    """Return the network as it is before the first step: its weights, and what becomes of its norms."""
+    network = RetinaFaceNet()
+    if weights is None:
+        draw = partial(kaiming_normal, negative_slope=LEAKY_SLOPE)
+        initialise(network, np.random.default_rng(seed), draw)
+    else:
+        network.load_state_dict(weights)
+    if recipe.norms == "reestimated":
+        reestimate_batch_norms(network, (batches.batch(step).x for step in range(BATCHES_FOR_STATISTICS)))
+    if recipe.norms == "frozen":
+        freeze_batch_norms(network)
+    return accelerate(network) if is_available() else network

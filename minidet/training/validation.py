@@ -1,0 +1,122 @@
+"""Looking at photographs the network does not learn from: is it getting better, and has it stopped?"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from minidet._check import check_whole
+from minidet.errors import InputError
+from minidet.nn import Module
+from minidet.training.trainer import Run
+from minidet.weights import load_npz, save_npz
+
+logger = logging.getLogger("minidet")
+
+
+class Validation:
+    """Measure the network now and then, keep the best weights, and stop when there is no more progress.
+
+    Parameters
+    ----------
+    measure : callable
+        The network in, figures by name out, such as ``{"recall": 0.93, "average_precision": 0.9}``.
+    every : int
+        Steps between two validations; there is one after the last step, too.
+    steps : int
+        Of the whole training.
+    figure : str
+        The one to go by; larger is better.
+    best : Path
+        Where the weights with the largest figure are kept, a ``.npz``.
+    architecture : str
+        What the file says they are for.
+    patience : int or None
+        So many validations in a row without a new best end the training; None never does.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range; after a step, if ``measure`` has no such figure.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[Module], dict[str, float]],
+        *,
+        every: int,
+        steps: int,
+        figure: str,
+        best: Path,
+        architecture: str,
+        patience: int | None = None,
+    ) -> None:
+        check_whole("Validation", "every", every, least=1)
+        if patience is not None:
+            check_whole("Validation", "patience", patience, least=1)
+        self.measure, self.every, self.steps, self.figure = measure, every, steps, figure
+        self.best, self.architecture, self.patience = best, architecture, patience
+        self.best_value, self.best_step, self.since_best = -math.inf, 0, 0
+
+    def after_step(self, run: Run) -> None:
+        """Validate, if it is time."""
+        if run.step % self.every and run.step != self.steps:
+            return
+        with inference(run.network):
+            figures = self.measure(run.network)
+        if self.figure not in figures:
+            raise InputError(f"Validation: no figure {self.figure!r} among {', '.join(figures)}")
+        run.log.add({"kind": "validation", "step": run.step, **figures})
+        logger.info(
+            "step %d: %s", run.step, ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        )
+        if figures[self.figure] > self.best_value:
+            self.best_value, self.best_step, self.since_best = figures[self.figure], run.step, 0
+            save_atomically(self.best, run.network, self.architecture)
+        else:
+            self.since_best += 1
+            if self.since_best == self.patience:
+                run.stop(
+                    f"no better {self.figure} than {self.best_value:.4f}, that of step {self.best_step}, "
+                    f"in {self.patience} validations"
+                )
+
+    def state(self) -> dict[str, Any]:
+        """Return the best figure and where it was."""
+        return {
+            "best_value": self.best_value if math.isfinite(self.best_value) else None,
+            "best_step": self.best_step,
+            "since_best": self.since_best,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state` returned."""
+        self.best_value = -math.inf if state["best_value"] is None else state["best_value"]
+        self.best_step, self.since_best = state["best_step"], state["since_best"]
+
+    def load_best(self, network: Module) -> None:
+        """Give ``network`` the best weights; without any, leave its own."""
+        if math.isfinite(self.best_value):
+            network.load_state_dict(load_npz(self.best)[1])
+
+
+@contextmanager
+def inference(network: Module) -> Iterator[None]:
+    """Have the network in inference mode for a while."""
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train()
+
+
+def save_atomically(path: Path, network: Module, architecture: str) -> None:
+    """Write weights so that whoever looks finds the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.stem}.tmp.npz")
+    save_npz(temporary, network.state_dict(), architecture=architecture)
+    os.replace(temporary, path)
