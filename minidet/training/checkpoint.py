@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from minidet._check import check_whole
 from minidet.errors import InputError, one_line
 from minidet.evaluation.recipe import first_difference
+from minidet.training.whole_file import write_whole
 
 logger = logging.getLogger("minidet")
 
@@ -139,7 +139,7 @@ class Checkpoints:
         content = _pack(step, self.recipe, state, extra)
         try:
             self._refuse_strangers()
-            _write(path, content)
+            write_whole(path, lambda file: file.write(content))
             self._whole.add(path)
             self._delete_old()
         except OSError as error:
@@ -258,25 +258,6 @@ def _unpack(path: Path) -> tuple[dict[str, Any], Checkpoint]:
     if path.name != f"checkpoint-{step:08d}.npz":
         raise _RefusedError(f"it is of step {step}")
     return recipe, Checkpoint(step, state, extra)
-
-
-def _write(path: Path, content: memoryview) -> None:
-    """Write a file that is on the disk, whole, or not there at all, even if the power fails."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")  # beside it: a rename cannot cross disks
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or else the name could reach the disk before the bytes
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # Windows has no such thing
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _digest(content: memoryview) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 from minidet import fast
 from minidet._check import check_whole
 from minidet._typing import FloatArray, IntArray
-from minidet.boxes import MatchThresholds, generate_anchors, iou, match_anchors
+from minidet.boxes import MatchThresholds, generate_anchors, match_anchors
 from minidet.datasets import Annotation, Dataset, Sample, load_sample
 from minidet.datasets._files import image_size
-from minidet.errors import InputError
+from minidet.errors import InputError, one_line
 from minidet.fast.boxes.matching import match_anchors as fast_match_anchors
 from minidet.image import retinaface_input
 from minidet.training.augment import AugmentSettings, augment
@@ -24,9 +25,6 @@ from minidet.training.batch import Batch
 from minidet.training.objectives import RetinaFaceTargets, retinaface_targets
 
 logger = logging.getLogger("minidet")
-
-CACHE_BYTES = 1 << 30
-"""A small set is decoded, or drawn, once; of a large one as much as fits is kept."""
 
 NAMED = 5
 """So many photographs are named in a message; the others are counted."""
@@ -48,13 +46,17 @@ class RetinaFaceBatches:
     thresholds : MatchThresholds
         Which anchors are positive and negative.
     seed : int
+    cache_bytes : int
+        Photographs are kept in memory, decoded or drawn, up to so many bytes: a small set is read once.
 
     Attributes
     ----------
     annotations : list of Annotation
         Of the photographs that can be used.
+    anchors : (A, 4) float32 array
+        Of an image of ``settings.size``.
     skipped : dict of str to str
-        Photographs that cannot be used, by name, with the reason. Most are found at the beginning, when every
+        Photographs that cannot be used, by path, with the reason. Most are found at the beginning, when every
         file is opened; one that is damaged further on is found when its pixels are read, and the next one
         takes its place.
 
@@ -72,32 +74,33 @@ class RetinaFaceBatches:
         settings: AugmentSettings,
         thresholds: MatchThresholds,
         seed: int,
+        cache_bytes: int = 1 << 30,
     ) -> None:
         check_whole("RetinaFaceBatches", "batch_size", batch_size, least=1)
         check_whole("RetinaFaceBatches", "seed", seed, least=0)
-        self.batch_size, self.settings, self.thresholds, self.seed = (
-            batch_size,
-            settings,
-            thresholds,
-            int(seed),
-        )
+        check_whole("RetinaFaceBatches", "cache_bytes", cache_bytes, least=0)
+        self.batch_size, self.seed = batch_size, int(seed)
+        self.settings, self.thresholds = settings, thresholds
+        self._ignoring = replace(thresholds, force_best=0)  # however small a face, its best anchor is ignored
+        self.annotations: list[Annotation] = []
         self.skipped: dict[str, str] = {}
         self._lock = threading.Lock()
         self._cache: dict[int, Sample] = {}
-        self._cached_bytes = 0
-        self.annotations = [
-            annotation
-            for dataset in datasets
-            for annotation in dataset.annotations
-            if self._opens(annotation)
-        ]
-        self._report()
+        self._cache_bytes_left = cache_bytes
+        self._problems: dict[str, list[str]] = {}  # photographs by what is wrong with them
+        for annotation in (annotation for dataset in datasets for annotation in dataset.annotations):
+            self._add(annotation)
+        for line in self._problem_lines():
+            logger.warning(line)
+
         source = ", ".join(dataset.source for dataset in datasets)
         if not self.annotations:
             raise InputError(f"{source}: no photograph to learn from{self._first_reason()}")
-        if not any((~one.usable().ignore).any() for one in self.annotations):
+        self._usable = [annotation.usable() for annotation in self.annotations]
+        if not any((~one.ignore).any() for one in self._usable):
             raise InputError(f"{source}: {len(self.annotations)} photographs without a face to learn")
         self.anchors = generate_anchors(settings.size, settings.size)  # (A, 4)
+        self._matcher = fast_match_anchors if fast.is_available() else match_anchors
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     @property
@@ -113,8 +116,7 @@ class RetinaFaceBatches:
         InputError
             If the step is below 0, or no photograph can be read any more.
         """
-        check_whole("RetinaFaceBatches.batch", "step", step, least=0)
-        samples = [self._image(step * self.batch_size + place) for place in range(self.batch_size)]
+        samples = self.samples(step)
         learnt = [~sample.ignore for sample in samples]
         targets = retinaface_targets(
             self.anchors,
@@ -122,87 +124,136 @@ class RetinaFaceBatches:
             [sample.landmarks[faces] for sample, faces in zip(samples, learnt, strict=True)],
             [sample.landmark_mask[faces] for sample, faces in zip(samples, learnt, strict=True)],
             self.thresholds,
-            matcher=fast_match_anchors if fast.is_available() else match_anchors,
+            matcher=self._matcher,
         )
         negative = targets.negative.copy()
         for row, sample in zip(negative, samples, strict=True):
-            row &= ~touches(self.anchors, sample.boxes[sample.ignore], self.thresholds.negative)
+            ignored = sample.boxes[sample.ignore]
+            row &= self._matcher(self.anchors, ignored, self._ignoring).negative
+            row &= ~centres_in(self.anchors, ignored)
         x = np.concatenate([retinaface_input(sample.image) for sample in samples])  # (N, 3, size, size)
         return Batch(x, targets._replace(negative=negative), [sample.name for sample in samples])
+
+    def samples(self, step: int) -> list[Sample]:
+        """Make the images of batch number ``step`` with their labels, as people can look at them.
+
+        Raises
+        ------
+        InputError
+            As :meth:`batch`.
+        """
+        check_whole("RetinaFaceBatches", "step", step, least=0)
+        return [self._image(step * self.batch_size + place) for place in range(self.batch_size)]
+
+    def describe(self) -> str:
+        """Tell what is learnt from, and below it what cannot be: each kind on one line, the first few named.
+
+        Returns
+        -------
+        str
+        """
+        faces = sum(int((~one.ignore).sum()) for one in self._usable)
+        landmarks = sum(int((one.landmark_mask & ~one.ignore).sum()) for one in self._usable)
+        ignored = sum(int(one.ignore.sum()) for one in self._usable)
+        without = sum(len(one.boxes) == 0 for one in self._usable)
+        first = (
+            f"batches of {self.batch_size} images, {self.steps_per_epoch:,} steps per epoch: "
+            f"{len(self.annotations):,} photographs ({without:,} without faces), {faces:,} faces "
+            f"({landmarks:,} with landmarks), {ignored:,} faces ignored"
+        )
+        return "\n".join([first, *self._problem_lines()])
+
+    # ---- one image ----
 
     def _image(self, position: int) -> Sample:
         """Return image number ``position`` of the row of all, counted from the first batch on."""
         rng = np.random.default_rng([self.seed, 1, position])
+        return augment(self._photograph(position), self.settings, rng)
+
+    def _photograph(self, position: int) -> Sample:
+        """Read the photograph at this place of the row, or else the next that can be read."""
         for further in range(len(self.annotations)):
             epoch, place = divmod(position + further, len(self.annotations))
             number = int(self._order(epoch)[place])
             try:
-                return augment(self._sample(number), self.settings, rng)
+                return self._read(number)
             except InputError as error:
                 self._skip(self.annotations[number], error)
         raise InputError(f"no photograph can be read{self._first_reason()}")
 
-    def _sample(self, number: int) -> Sample:
+    def _read(self, number: int) -> Sample:
         """Return photograph ``number`` with its pixels, from memory if it is there."""
         if number in self._cache:
             return self._cache[number]
         sample = load_sample(self.annotations[number])
         with self._lock:
-            if self._cached_bytes + sample.image.nbytes <= CACHE_BYTES and number not in self._cache:
+            if sample.image.nbytes <= self._cache_bytes_left and number not in self._cache:
                 self._cache[number] = sample
-                self._cached_bytes += sample.image.nbytes
+                self._cache_bytes_left -= sample.image.nbytes
         return sample
 
     def _shuffle(self, epoch: int) -> IntArray:
         return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.annotations))
 
-    def _opens(self, annotation: Annotation) -> bool:
-        if not annotation.on_disk:
-            return True
-        try:
-            image_size(annotation.path)
-        except (InputError, OSError) as error:
-            self.skipped[annotation.name] = " ".join(str(error).split())
-            return False
-        return True
-
     def _skip(self, annotation: Annotation, error: InputError) -> None:
         with self._lock:
-            new = annotation.name not in self.skipped
-            self.skipped[annotation.name] = str(error)
+            new = str(annotation.path) not in self.skipped
+            self.skipped[str(annotation.path)] = one_line(error)
         if new:
             logger.warning(
                 "%s cannot be used: %s; the next photograph takes its place", annotation.name, error
             )
 
-    def _report(self) -> None:
-        """Say what of the data cannot be used: each kind on one line, counted, the first few named."""
-        without_area = [one.name for one in self.annotations if len(one.usable().boxes) < len(one.boxes)]
-        for names, what in (
-            (list(self.skipped), "cannot be read and are left out"),
-            (without_area, "have boxes without area, which are left out"),
-        ):
-            if names:
-                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-                logger.warning("%d photographs %s: %s%s", len(names), what, ", ".join(names[:NAMED]), more)
+    # ---- what is wrong with the photographs ----
+
+    def _add(self, annotation: Annotation) -> None:
+        """Take a photograph if its file opens, and note what is wrong with it."""
+        size = annotation.size
+        if annotation.on_disk:
+            try:
+                size = image_size(annotation.path)
+            except InputError as error:
+                self.skipped[str(annotation.path)] = one_line(error)
+                self._note("cannot be read and are left out", annotation)
+                return
+        self.annotations.append(annotation)
+        usable = annotation.usable()
+        if len(usable.boxes) < len(annotation.boxes):
+            self._note("have boxes without area, which are left out", annotation)
+        if size is not None:
+            centres = (usable.boxes[:, :2] + usable.boxes[:, 2:]) / 2  # (G, 2)
+            if ((centres < 0) | (centres >= size)).any():
+                self._note("have faces whose centre is outside", annotation)
+            points = usable.landmarks[usable.landmark_mask]  # (G, 5, 2)
+            if ((points < 0) | (points > size)).any():
+                self._note("have landmarks outside", annotation)
+
+    def _note(self, problem: str, annotation: Annotation) -> None:
+        self._problems.setdefault(problem, []).append(annotation.name)
+
+    def _problem_lines(self) -> list[str]:
+        lines = []
+        for problem, names in self._problems.items():
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            lines.append(f"{len(names)} photographs {problem}: {', '.join(names[:NAMED])}{more}")
+        return lines
 
     def _first_reason(self) -> str:
-        name, reason = next(iter(self.skipped.items()), ("", ""))
-        return f" ({len(self.skipped)} cannot be read, first {name}: {reason})" if name else ""
+        path, reason = next(iter(self.skipped.items()), ("", ""))
+        return f" ({len(self.skipped)} cannot be read, first {path}: {reason})" if path else ""
 
 
-def touches(anchors: FloatArray, regions: FloatArray, threshold: float) -> NDArray[np.bool_]:
-    """Tell which anchors (A, 4) overlap a region (R, 4) by ``threshold``, or have their centre in one.
+def centres_in(anchors: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
+    """Tell which anchors (A, 4) have their centre in one of the regions (R, 4).
 
     Examples
     --------
     >>> anchors = np.array([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]], np.float32)
-    >>> touches(anchors, np.array([[4.0, 4.0, 8.0, 8.0]], np.float32), 0.3)
+    >>> centres_in(anchors, np.array([[4.0, 4.0, 8.0, 8.0]], np.float32))
     array([ True, False])
     """
-    if not len(regions):
-        return np.zeros(len(anchors), np.bool_)
-    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
-    inside = (centres[:, None] >= regions[None, :, :2]) & (centres[:, None] < regions[None, :, 2:])
-    overlap = iou(anchors, regions.astype(anchors.dtype)) >= threshold  # (A, R)
-    return np.asarray((inside.all(axis=2) | overlap).any(axis=1))
+    x, y = (anchors[:, :2] + anchors[:, 2:]).T / 2  # (A,) each
+    inside = np.zeros(len(anchors), np.bool_)
+    for x1, y1, x2, y2 in regions:  # one by one, so that memory does not grow with a crowd
+        inside |= (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+    return inside

@@ -2,23 +2,32 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minidet.boxes import REFERENCE_THRESHOLDS, decode_boxes, decode_landmarks, iou
+from minidet.boxes import (
+    PAPER_THRESHOLDS,
+    REFERENCE_THRESHOLDS,
+    decode_boxes,
+    decode_landmarks,
+    iou,
+    match_anchors,
+)
 from minidet.datasets import Annotation, Dataset, SyntheticSettings, synthetic_dataset
 from minidet.errors import InputError
 from minidet.training.augment import AugmentSettings
-from minidet.training.retinaface_batches import RetinaFaceBatches, touches
+from minidet.training.retinaface_batches import RetinaFaceBatches, centres_in
 
 SMALL = AugmentSettings(size=96, photometric=None)
+WHOLE = AugmentSettings(size=64, crop_scales=(1.0,), photometric=None, mirror=0)
 
 
-def batches_of(*datasets, batch_size=4, settings=SMALL, seed=0):
+def batches_of(*datasets, batch_size=4, settings=SMALL, seed=0, thresholds=REFERENCE_THRESHOLDS, **options):
     return RetinaFaceBatches(
-        datasets, batch_size=batch_size, settings=settings, thresholds=REFERENCE_THRESHOLDS, seed=seed
+        datasets, batch_size=batch_size, settings=settings, thresholds=thresholds, seed=seed, **options
     )
 
 
@@ -107,34 +116,83 @@ def test_photographs_without_faces_are_background(photographs):
             assert negative.all()
 
 
-def test_nothing_is_learnt_of_ignored_faces(photographs):
-    whole = AugmentSettings(size=64, crop_scales=(1.0,), photometric=None, mirror=0)
-    boxes = [[4, 4, 30, 34], [34, 30, 62, 62]]
-    annotations = [Annotation(one.path, one.name, boxes, ignore=[False, True]) for one in photographs]
-    source = batches_of(Dataset(annotations, "six"), settings=whole)
+@pytest.mark.parametrize("thresholds", [REFERENCE_THRESHOLDS, PAPER_THRESHOLDS])
+@pytest.mark.parametrize("ignored", [[34, 30, 62, 62], [40, 41, 44, 45], [1, 40, 60, 60]])
+def test_nothing_is_learnt_of_ignored_faces(photographs, ignored, thresholds):
+    """A slow twin, anchor by anchor. The 4 x 4 face overlaps no anchor by 0.3, and yet its best is out."""
+    learnt = [4, 4, 30, 34]
+    annotations = [
+        Annotation(one.path, one.name, [learnt, ignored], ignore=[False, True]) for one in photographs
+    ]
+    source = batches_of(Dataset(annotations, "six"), settings=WHOLE, thresholds=thresholds)
     targets = source.batch(0).targets
-    ignored = touches(source.anchors, np.array([boxes[1]], np.float32), REFERENCE_THRESHOLDS.negative)
-    assert ignored.any()
-    assert not targets.negative[:, ignored].any()
-    assert not (targets.positive & (iou(source.anchors, np.array([boxes[1]], np.float32))[:, 0] > 0.4)).any()
-    assert targets.positive.any(axis=1).all()
+    alone = match_anchors(source.anchors, np.array([learnt], np.float32), thresholds)
+    overlap = iou(source.anchors, np.array([ignored], np.float32))[:, 0]
+    expected = []
+    for a, (x1, y1, x2, y2) in enumerate(source.anchors.tolist()):
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        centre_inside = ignored[0] <= x < ignored[2] and ignored[1] <= y < ignored[3]
+        touched = centre_inside or overlap[a] >= np.float32(thresholds.negative) or a == overlap.argmax()
+        expected.append(bool(alone.negative[a]) and not touched)
+    assert expected != alone.negative.tolist()
+    assert any(expected)
+    for positive, negative in zip(targets.positive, targets.negative, strict=True):
+        np.testing.assert_array_equal(positive, alone.positive)
+        np.testing.assert_array_equal(negative, expected)
 
 
-def test_touches_equals_a_loop():
+def test_faces_too_small_are_neither_positive_nor_negative(photographs):
+    small = [Annotation(one.path, one.name, [[8, 8, 40, 48], [50, 50, 57, 58]]) for one in photographs]
+    ignored = [Annotation(a.path, a.name, a.boxes, ignore=[False, True]) for a in small]
+    first, second = (
+        batches_of(Dataset(annotations, "six"), settings=WHOLE).batch(0).targets
+        for annotations in (small, ignored)
+    )
+    np.testing.assert_array_equal(first.positive, second.positive)
+    np.testing.assert_array_equal(first.negative, second.negative)
+    every = batches_of(Dataset(small, "six"), settings=replace(WHOLE, min_face_size=7)).batch(0).targets
+    assert every.positive.sum() > first.positive.sum()
+
+
+def test_centres_in_equals_a_loop():
     rng = np.random.default_rng(0)
-    corners = rng.uniform(0, 50, (60, 2))
-    anchors = np.concatenate([corners, corners + rng.uniform(2, 30, (60, 2))], axis=1).astype(np.float32)
-    regions = anchors[::9] + np.float32(3)
+    corners = rng.integers(0, 50, (60, 2))  # whole numbers: centres lie on borders, too
+    anchors = np.concatenate([corners, corners + 2 * rng.integers(1, 9, (60, 2))], axis=1).astype(np.float32)
+    regions = anchors[::20] + np.float32(3)
     wanted = []
     for anchor in anchors:
         x, y = (anchor[:2] + anchor[2:]) / 2
-        wanted.append(
-            any(
-                (r[0] <= x < r[2] and r[1] <= y < r[3]) or iou(anchor[None], r[None])[0, 0] >= 0.3
-                for r in regions
-            )
-        )
-    assert touches(anchors, regions, 0.3).tolist() == wanted
+        wanted.append(any(r[0] <= x < r[2] and r[1] <= y < r[3] for r in regions))
+    assert centres_in(anchors, regions).tolist() == wanted
+    assert 0 < sum(wanted) < 60
+
+
+def test_a_batch_is_made_of_its_samples(drawn):
+    """What people see is what the network gets: mean subtracted, blue first."""
+    source = batches_of(drawn)
+    batch, samples = source.batch(3), source.samples(3)
+    assert batch.names == [sample.name for sample in samples]
+    for x, sample in zip(batch.x, samples, strict=True):
+        mean = np.array([104, 117, 123], np.float32)
+        np.testing.assert_array_equal(x, (sample.image[..., ::-1] - mean).transpose(2, 0, 1))
+
+
+def test_targets_decode_to_the_labels_of_the_samples(drawn):
+    """Image by image: every positive anchor teaches a face of this very image, and every face is taught."""
+    source = batches_of(drawn, batch_size=8)
+    targets, samples = source.batch(1).targets, source.samples(1)
+    start = 0
+    for positive, sample in zip(targets.positive, samples, strict=True):
+        rows = slice(start, start + int(positive.sum()))
+        start = rows.stop
+        anchors = source.anchors[positive]
+        face = match_anchors(source.anchors, sample.boxes[~sample.ignore]).face[positive]
+        assert set(face.tolist()) == set(range(int((~sample.ignore).sum())))
+        boxes = decode_boxes(targets.box_deltas[rows], anchors)
+        points = decode_landmarks(targets.landmark_deltas[rows], anchors)
+        np.testing.assert_allclose(boxes, sample.boxes[~sample.ignore][face], atol=1e-3)
+        np.testing.assert_allclose(points, sample.landmarks[~sample.ignore][face], atol=1e-3)
+    assert start == len(targets.box_deltas) > 8
 
 
 def test_unreadable_photographs_are_named_and_counted(photographs, caplog):
@@ -143,7 +201,8 @@ def test_unreadable_photographs_are_named_and_counted(photographs, caplog):
     with caplog.at_level(logging.WARNING, "minidet"):
         source = batches_of(Dataset(photographs, "six"))
     assert "2 photographs cannot be read and are left out: 1.png, 4.png" in caplog.text
-    assert sorted(source.skipped) == ["1.png", "4.png"]
+    assert sorted(source.skipped) == [str(photographs[1].path), str(photographs[4].path)]
+    assert "4.png is not a picture" in source.skipped[str(photographs[4].path)]
     assert {name for step in range(4) for name in source.batch(step).names} == {
         "0.png",
         "2.png",
@@ -161,7 +220,7 @@ def test_a_photograph_that_breaks_later_is_replaced_and_named_once(photographs, 
     assert len(names) == 24
     assert "3.png" not in names
     assert caplog.text.count("3.png cannot be used") == 1
-    assert list(source.skipped) == ["3.png"]
+    assert list(source.skipped) == [str(photographs[3].path)]
 
 
 def test_all_photographs_gone(photographs):
@@ -178,6 +237,52 @@ def test_boxes_without_area_are_counted_and_left_out(photographs, caplog):
         source = batches_of(Dataset(photographs, "six"), batch_size=6)
     assert "1 photographs have boxes without area, which are left out: 2.png" in caplog.text
     assert source.batch(0).targets.positive.any()
+
+
+def test_points_and_faces_outside_are_counted_and_named(photographs, caplog):
+    points = np.tile(np.float32([[20, 20], [30, 20], [25, 30], [20, 40], [65, 40]]), (1, 1, 1))
+    photographs = [
+        Annotation(photographs[0].path, "0.png", [[8, 8, 40, 48]], points),
+        Annotation(photographs[1].path, "1.png", [[8, 8, 40, 48]], np.minimum(points, 64)),
+        Annotation(photographs[2].path, "2.png", [[8, 8, 40, 48]], points - np.float32([21, 0])),
+        Annotation(photographs[3].path, "3.png", [[50, 8, 80, 48]]),
+        Annotation(photographs[4].path, "4.png", [[-30, -5, 28, 48]]),
+        Annotation(photographs[5].path, "5.png", [[-26, 8, 28, 48], [3, 3, 3, 3]]),
+    ]
+    with caplog.at_level(logging.WARNING, "minidet"):
+        source = batches_of(Dataset(photographs, "six"))
+    lines = [
+        "2 photographs have landmarks outside: 0.png, 2.png",
+        "2 photographs have faces whose centre is outside: 3.png, 4.png",
+        "1 photographs have boxes without area, which are left out: 5.png",
+    ]
+    assert [record.message for record in caplog.records] == lines
+    assert source.describe().splitlines()[1:] == lines
+
+
+def test_describes_what_is_learnt_from(photographs, drawn):
+    annotations = [
+        Annotation(photographs[0].path, "0.png", []),
+        Annotation(photographs[1].path, "1.png", [[8, 8, 40, 48], [0, 0, 9, 9]], ignore=[False, True]),
+        Annotation(photographs[2].path, "2.png", [[8, 8, 40, 48], [0, 0, 0, 9]]),
+    ]
+    photographs[3].path.unlink()
+    source = batches_of(Dataset([*annotations, photographs[3]], "four"), drawn)
+    faces = sum(len(one.boxes) for one in drawn.annotations)
+    assert source.describe().splitlines() == [
+        "batches of 4 images, 4 steps per epoch: 13 photographs (1 without faces), "
+        f"{faces + 2} faces ({faces} with landmarks), 1 faces ignored",
+        "1 photographs have boxes without area, which are left out: 2.png",
+        "1 photographs cannot be read and are left out: 3.png",
+    ]
+
+
+def test_many_photographs_are_counted_and_the_first_are_named(tmp_path, photographs):
+    gone = [Annotation(tmp_path / f"{k}.jpg", f"{k}.jpg", [[0, 0, 9, 9]]) for k in range(7)]
+    source = batches_of(Dataset([*photographs, *gone], "more"))
+    named = "0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg"
+    assert f"7 photographs cannot be read and are left out: {named} and 2 more" in source.describe()
+    assert len(source.skipped) == 7
 
 
 @pytest.mark.parametrize(
@@ -200,13 +305,34 @@ def test_sets_of_nothing_are_refused(photographs, make, message):
         batches_of(Dataset(make(photographs), "six"))
 
 
-def test_the_cache_changes_nothing(drawn, monkeypatch):
+def test_the_cache_changes_nothing(drawn):
     steps = (0, 3, 4, 1, 2)
-    kept = batches_of(drawn)
-    images = [kept.batch(step).x for step in steps]
-    monkeypatch.setattr("minidet.training.retinaface_batches.CACHE_BYTES", 0)
-    fresh = batches_of(drawn)
-    for step, x in zip(steps, images, strict=True):
-        np.testing.assert_array_equal(fresh.batch(step).x, x)
-    assert len(kept._cache) == 10
-    assert len(fresh._cache) == 0
+    image_bytes = 96 * 96 * 3
+    sources = [batches_of(drawn, cache_bytes=kept * image_bytes) for kept in (10, 3, 0)]
+    for step in steps:
+        whole, some, none = (source.batch(step).x for source in sources)
+        np.testing.assert_array_equal(whole, none)
+        np.testing.assert_array_equal(some, none)
+    assert [len(source._cache) for source in sources] == [10, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("batch_size", 0), ("seed", -1), ("cache_bytes", -1), ("batch_size", 1.5)]
+)
+def test_refuses_impossible_options(drawn, option, value):
+    with pytest.raises(InputError, match=f"RetinaFaceBatches: {option}="):
+        batches_of(drawn, **{option: value})
+
+
+def test_refuses_a_step_below_zero(drawn):
+    with pytest.raises(InputError, match="RetinaFaceBatches: step=-1"):
+        batches_of(drawn).batch(-1)
+
+
+def test_a_mistake_in_augmenting_is_not_taken_for_a_bad_photograph(drawn, monkeypatch):
+    def broken(*_):
+        raise InputError("a mistake")
+
+    monkeypatch.setattr("minidet.training.retinaface_batches.augment", broken)
+    with pytest.raises(InputError, match="a mistake"):
+        batches_of(drawn).batch(0)

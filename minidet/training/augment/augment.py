@@ -11,10 +11,11 @@ from minidet import fast
 from minidet._typing import Float32Array
 from minidet.boxes import mirror_boxes, mirror_landmarks
 from minidet.datasets import Sample
+from minidet.errors import InputError
 from minidet.fast.resize import resize_area as fast_resize_area
 from minidet.fast.resize import resize_bilinear as fast_resize_bilinear
 from minidet.image import resize_area, resize_bilinear
-from minidet.training.augment.crop import crop_sample, random_square
+from minidet.training.augment.crop import crop_sample, middle_square, random_square
 from minidet.training.augment.settings import AugmentSettings
 from minidet.training.sampling.photometric import distort_colours
 
@@ -31,11 +32,23 @@ def augment(sample: Sample, settings: AugmentSettings, rng: np.random.Generator)
     Returns
     -------
     Sample
-        Of ``size`` x ``size`` pixels, perhaps without faces. Faces too small to learn are ignored.
+        Of ``size`` x ``size`` pixels, perhaps without faces. Faces too small to learn are ignored. Every box
+        has an area and lies inside; landmarks of a face that is cut may lie outside.
 
     Notes
     -----
     Deng et al. 2019, section 4.2; the resizing by methods chosen at random is the reference code's.
+
+    Examples
+    --------
+    All of a photograph, enlarged to twice its size; the face is in the middle, so mirroring does not move it:
+
+    >>> box, unknown = np.array([[8, 8, 24, 24]], np.float32), np.full((1, 5, 2), np.nan, np.float32)
+    >>> no = np.zeros(1, bool)
+    >>> sample = Sample(np.zeros((32, 32, 3), np.uint8), box, unknown, no, no, "a.jpg")
+    >>> settings = AugmentSettings(size=64, crop_scales=(1.0,))
+    >>> augment(sample, settings, np.random.default_rng(0)).boxes
+    array([[16., 16., 48., 48.]], dtype=float32)
     """
     sample = crop_sample(sample, random_square(sample, settings, rng))
     sample = resize_sample(sample, settings.size, bilinear=bool(rng.random() < 0.5))
@@ -44,25 +57,58 @@ def augment(sample: Sample, settings: AugmentSettings, rng: np.random.Generator)
     if settings.photometric is not None:
         (image,) = distort_colours(sample.image[None], rng, settings.photometric)
         sample = _changed(sample, image=image)
-    sides = sample.boxes[:, 2:] - sample.boxes[:, :2]  # (G, 2)
-    return _changed(
-        sample, ignore=sample.ignore | (sides.min(axis=1, initial=np.inf) < settings.min_face_size)
-    )
+    return _judge_sizes(sample, settings.min_face_size)
+
+
+def fit_sample(sample: Sample, size: int) -> Sample:
+    """Bring a whole photograph to ``size`` x ``size``, with its labels and without any chance.
+
+    It is not stretched: the square about it is filled up with the mean colour.
+
+    Examples
+    --------
+    A photograph twice as wide as high has a quarter of filling above and a quarter below:
+
+    >>> box, unknown = np.array([[0, 0, 64, 32]], np.float32), np.full((1, 5, 2), np.nan, np.float32)
+    >>> no = np.zeros(1, bool)
+    >>> sample = Sample(np.zeros((32, 64, 3), np.uint8), box, unknown, no, no, "a.jpg")
+    >>> fit_sample(sample, 128).boxes
+    array([[  0.,  32., 128.,  96.]], dtype=float32)
+    """
+    return resize_sample(crop_sample(sample, middle_square(sample)), size)
 
 
 def resize_sample(sample: Sample, size: int, *, bilinear: bool = False) -> Sample:
     """Resize a square photograph to ``size`` x ``size``, with its boxes and landmarks.
 
     Coordinates are continuous: what is 10 pixels from the left of 40 is 20 from the left of 80.
+
+    Parameters
+    ----------
+    sample : Sample
+    size : int
+    bilinear : bool
+        Interpolate between four pixels; by default, average those that each new pixel covers.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    InputError
+        If the photograph is no square: to stretch it would stretch the faces.
     """
-    side = sample.image.shape[0]
+    height, width = sample.image.shape[:2]
+    if height != width:
+        raise InputError(f"resize_sample: {sample.name!r} is {width} x {height} pixels; expected a square")
     image = _resize(bilinear)(sample.image, size, size)
-    scale = np.float32(size / side)
+    new, old = np.float32(size), np.float32(width)
     return _changed(
         sample,
         image=np.rint(image).clip(0, 255).astype(np.uint8),
-        boxes=sample.boxes * scale,
-        landmarks=sample.landmarks * scale,
+        boxes=sample.boxes * new / old,  # not times new / old, by which the border may become 320.00003
+        landmarks=sample.landmarks * new / old,
     )
 
 
@@ -74,6 +120,19 @@ def mirror_sample(sample: Sample) -> Sample:
         image=np.ascontiguousarray(sample.image[:, ::-1]),
         boxes=mirror_boxes(sample.boxes, width),
         landmarks=mirror_landmarks(sample.landmarks, width),
+    )
+
+
+def _judge_sizes(sample: Sample, least: float) -> Sample:
+    """Ignore the faces with a side below ``least``; drop those that rounding has left without an area."""
+    side = (sample.boxes[:, 2:] - sample.boxes[:, :2]).min(axis=1, initial=np.inf)  # (G,), the shorter
+    some = side > 0
+    return _changed(
+        sample,
+        boxes=sample.boxes[some],
+        landmarks=sample.landmarks[some],
+        landmark_mask=sample.landmark_mask[some],
+        ignore=(sample.ignore | (side < least))[some],
     )
 
 

@@ -19,7 +19,8 @@ class AugmentSettings:
         Side in pixels of the squares the network learns from: 640 in the paper, 320 to be quick on a CPU.
     crop_scales : tuple of float
         Sides of the squares that are cut out, as shares of the photograph's shorter side; those of the
-        reference code. The paper draws from 0.3 to 1.
+        reference code. The paper draws from 0.3 to 1. Above 1, up to 2, the square reaches beyond the
+        photograph, and faces become smaller: for photographs that have none but large faces.
     min_face_size : float
         Faces whose shorter side is below so many pixels after resizing are ignored: neither face nor
         background. Half of the smallest anchor.
@@ -60,5 +61,5 @@ class AugmentSettings:
                 f"AugmentSettings: min_face_size={self.min_face_size!r}; expected 0 or more pixels"
             )
         scales = self.crop_scales
-        if not scales or not all(is_share(scale) and scale > 0 for scale in scales):
-            raise InputError(f"AugmentSettings: crop_scales={scales!r}; expected shares above 0 and up to 1")
+        if not scales or not all(is_number(scale) and 0 < scale <= 2 for scale in scales):
+            raise InputError(f"AugmentSettings: crop_scales={scales!r}; expected shares above 0 and up to 2")

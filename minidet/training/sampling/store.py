@@ -30,6 +30,7 @@ from minidet.datasets._files import read_json
 from minidet.errors import InputError, one_line
 from minidet.training.objectives import SampleType
 from minidet.training.sampling.samples import INPUT_SIDES, NetworkName, Samples
+from minidet.training.whole_file import write_whole
 
 MANIFEST = "manifest.json"
 
@@ -173,7 +174,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest, with its own checksum in it; an older one stays whole until the new one is."""
     manifest = manifest | {"format": FORMAT_VERSION}
     manifest["sha256"] = _own_checksum(manifest)
-    write_whole(folder / MANIFEST, lambda file: file.write(_json_bytes(manifest)))
+    _write(folder / MANIFEST, lambda file: file.write(_json_bytes(manifest)))
 
 
 def shard_count(manifest: Mapping[str, Any]) -> int:
@@ -222,7 +223,7 @@ def write_shard(folder: Path, number: int, network: NetworkName, samples: Sample
     for field in fields(Samples):
         records[field.name] = getattr(samples, field.name)
     path = folder / f"shard_{number:05d}.npy"
-    write_whole(path, lambda file: np.lib.format.write_array(file, records, allow_pickle=False))
+    _write(path, lambda file: np.lib.format.write_array(file, records, allow_pickle=False))
     counts = {kind.name.lower(): int((samples.sample_types == kind).sum()) for kind in SampleType}
     return {
         "file": path.name,
@@ -280,38 +281,8 @@ def _map_records(path: Path, rows: int, record: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(records)
 
 
-# ---- files ----
-
-
-def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file such that under its name there is only ever a whole one, even if the power fails.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    draft = path.with_name(DRAFT.format(path.name))  # beside it: a rename cannot cross disks
+def _write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     try:
-        with draft.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())  # or else the name could reach the disk before the bytes
-        os.replace(draft, path)
-        _sync_folder(path.parent)  # or else the manifest could get there before the shards it names
+        write_whole(path, write)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {one_line(error)}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):  # Windows has no such thing
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-DRAFT = ".{}.draft"
-"""Name of a file that is being written; one left by a process that was killed is overwritten by the next."""

@@ -5,10 +5,12 @@ import pytest
 
 from minidet.datasets import Sample
 from minidet.errors import InputError
+from minidet.image import retinaface_input
 from minidet.training.augment import (
     AugmentSettings,
     augment,
     crop_sample,
+    fit_sample,
     mirror_sample,
     random_square,
     resize_sample,
@@ -99,6 +101,121 @@ def test_ignored_faces_do_not_attract_the_square():
     assert 0 < sum(len(crop.boxes) for crop in crops) < 50
 
 
+def crop_twin(image, square):
+    """Pixel by pixel."""
+    x1, y1, x2, y2 = square
+    rows = []
+    for y in range(y1, y2):
+        row = []
+        for x in range(x1, x2):
+            known = 0 <= y < image.shape[0] and 0 <= x < image.shape[1]
+            row.append(image[y, x] if known else (123, 117, 104))
+        rows.append(row)
+    return np.array(rows, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "square",
+    [[-3, 2, 9, 14], [5, -4, 17, 8], [10, 6, 25, 21], [-4, -6, 30, 28], [0, 0, 12, 12], [-9, -9, -2, -2]],
+)
+def test_beyond_the_photograph_is_the_mean_colour(square):
+    sample = sample_of([[2, 2, 10, 10]], width=20, height=16)
+    cropped = crop_sample(sample, np.array(square))
+    np.testing.assert_array_equal(cropped.image, crop_twin(sample.image, square))
+    if len(cropped.boxes):
+        inside = np.float32([2, 2, 10, 10]) - np.float32([square[0], square[1]] * 2)
+        np.testing.assert_array_equal(cropped.boxes[0], inside.clip(0, square[2] - square[0]))
+
+
+def test_the_filling_is_nothing_to_the_network():
+    cropped = crop_sample(sample_of([]), np.array([-10, -10, -5, -5]))
+    assert not retinaface_input(cropped.image).any()
+
+
+def test_squares_larger_than_the_photograph_hold_it():
+    sample = sample_of([[40, 30, 60, 60]])  # 120 x 90
+    settings = AugmentSettings(crop_scales=(1.2, 2.0), empty=0)
+    lefts, tops = set(), set()
+    for seed in range(400):
+        x1, y1, x2, y2 = random_square(sample, settings, np.random.default_rng(seed))
+        assert x2 - x1 == y2 - y1
+        assert y1 <= 0
+        assert y2 >= 90
+        if x2 - x1 == 108:
+            assert 0 <= x1 <= 12
+            tops.add(int(y1))
+        else:
+            assert x2 - x1 == 180
+            assert x1 <= 0
+            assert x2 >= 120
+            lefts.add(int(x1))
+    assert tops == set(range(-18, 1))
+    assert {-60, 0} <= lefts
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 90), (50, 97), (64, 64)])
+def test_fit_shows_all_and_stretches_nothing(width, height):
+    sample = sample_of([[0, 0, width, height]], width=width, height=height)
+    fitted = fit_sample(sample, 128)
+    assert fitted.image.shape == (128, 128, 3)
+    x1, y1, x2, y2 = fitted.boxes[0]
+    scale = 128 / max(width, height)
+    np.testing.assert_allclose([x2 - x1, y2 - y1], [width * scale, height * scale], rtol=1e-5)
+    np.testing.assert_allclose([x1 + x2, y1 + y2], [128, 128], atol=2 * scale)
+    outside = np.ones((128, 128), bool)
+    outside[max(int(y1) - 1, 0) : int(y2) + 2, max(int(x1) - 1, 0) : int(x2) + 2] = False
+    assert (fitted.image[outside] == (123, 117, 104)).all()
+    offset = np.float32([x1, y1])
+    np.testing.assert_allclose(fitted.landmarks, sample.landmarks * scale + offset, atol=1e-3)
+
+
+def test_resize_refuses_what_it_would_stretch():
+    with pytest.raises(InputError, match="resize_sample: 'a' is 120 x 90 pixels; expected a square"):
+        resize_sample(sample_of([]), 96)
+
+
+def test_every_box_has_an_area_and_lies_inside():
+    """Also boxes that are so small that rounding would leave nothing of them."""
+    rng = np.random.default_rng(4)
+    corners = rng.uniform(-10, 110, (300, 2)).astype(np.float32)
+    ends = np.nextafter(corners, np.float32(np.inf))
+    ends[::2] += rng.uniform(0, 50, (150, 2)).astype(np.float32)
+    sample = sample_of(np.concatenate([corners, ends], axis=1))
+    dropped = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        made = augment(sample, AugmentSettings(size=96, min_face_size=0, photometric=None), rng)
+        sides = made.boxes[:, 2:] - made.boxes[:, :2]
+        assert (sides > 0).all()
+        assert ((made.boxes >= 0) & (made.boxes <= 96)).all()
+        assert len(made.boxes) == len(made.landmarks) == len(made.landmark_mask) == len(made.ignore)
+        assert not made.ignore.any()
+        dropped += (sides < 1e-3).sum()
+    assert dropped > 0  # some of the smallest are there still
+
+
+def test_landmarks_stay_with_their_faces():
+    """The name of a face is written into its points; masks and ignored faces go with them."""
+    rng = np.random.default_rng(8)
+    corners = rng.integers(0, 80, (12, 2))
+    boxes = np.concatenate([corners, corners + rng.integers(6, 30, (12, 2))], axis=1)
+    landmarks = boxes[:, None, :2] + np.linspace(0.2, 0.8, 5)[:, None] * (
+        boxes[:, None, 2:] - boxes[:, None, :2]
+    )
+    landmarks = landmarks.astype(np.float32)
+    landmarks[::3] = np.nan
+    sample = sample_of(boxes, landmarks=landmarks, ignore=np.arange(12) % 4 == 1)
+    square = np.array([20, 10, 70, 60])
+    cropped = crop_sample(sample, square)
+    kept = [
+        g for g, (x1, y1, x2, y2) in enumerate(boxes) if 20 <= (x1 + x2) / 2 < 70 and 10 <= (y1 + y2) / 2 < 60
+    ]
+    assert 2 < len(kept) < 12
+    assert cropped.landmark_mask.tolist() == [g % 3 != 0 for g in kept]
+    assert cropped.ignore.tolist() == [g % 4 == 1 for g in kept]
+    np.testing.assert_array_equal(cropped.landmarks, landmarks[kept] - np.float32([20, 10]))
+
+
 def test_mirror_twice_is_the_sample():
     sample = sample_of([[10, 20, 40, 60], [50, 5, 119, 80]])
     assert_same(mirror_sample(mirror_sample(sample)), sample)
@@ -186,7 +303,8 @@ def test_photographs_of_all_shapes():
         ("size", 31),
         ("size", 320.5),
         ("crop_scales", ()),
-        ("crop_scales", (0.5, 1.1)),
+        ("crop_scales", (0.5, 2.1)),
+        ("crop_scales", (None,)),
         ("crop_scales", (0.0,)),
         ("min_face_size", -1),
         ("mirror", 1.5),

@@ -16,7 +16,6 @@ from minidet.training.sampling.store import (
     read_manifest,
     record_type,
     write_manifest,
-    write_whole,
 )
 from tests.training.sampling.sets import random_samples, write_set
 
@@ -219,25 +218,3 @@ def test_the_manifest_is_json_that_others_can_read(folder):
     manifest = json.loads((folder / MANIFEST).read_text())
     assert manifest["recipe"] == {"seed": 0}
     assert [shard["rows"] for shard in manifest["shards"]] == [40, 0, 30, 30]
-
-
-# ---- files ----
-
-
-def test_a_file_is_whole_or_as_it_was(tmp_path):
-    path = tmp_path / "a"
-    write_whole(path, lambda file: file.write(b"first"))
-
-    def fail(file):
-        file.write(b"sec")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(InputError, match=r"cannot write .*a: No space left on device"):
-        write_whole(path, fail)
-    assert path.read_bytes() == b"first"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_nothing_can_be_written_into_no_folder(tmp_path):
-    with pytest.raises(InputError, match="cannot write"):
-        write_whole(tmp_path / "no" / "a", lambda file: file.write(b""))
