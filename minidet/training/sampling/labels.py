@@ -145,7 +145,7 @@ def on_grid(deltas: FloatArray) -> Float32Array:
 
     Examples
     --------
-    >>> on_grid(np.array([0.25, 1 / 11])) * 2**16
-    array([16384., 5958.], dtype=float32)
+    >>> (on_grid(np.array([0.25, 1 / 11])) * 2**16).tolist()
+    [16384.0, 5958.0]
     """
     return (np.rint(deltas / STEP) * STEP + 0.0).astype(np.float32)  # + 0.0: there is no -0
