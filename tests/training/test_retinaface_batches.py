@@ -71,6 +71,16 @@ def test_a_batch_depends_on_its_number_and_the_seed_alone(drawn):
     assert not np.array_equal(batches_of(drawn, seed=1).batch(0).x, alone[0].x)
 
 
+def test_one_photograph_is_never_seen_the_same_way_twice(drawn):
+    images = [
+        image.tobytes()
+        for seed in (0, 1)
+        for step in (0, 1, 2)
+        for image in batches_of(drawn[:1], settings=AugmentSettings(size=64), seed=seed).batch(step).x
+    ]
+    assert len(set(images)) == len(images) == 24
+
+
 def test_each_photograph_once_per_round(photographs):
     source = batches_of(Dataset(photographs, "six"))
     assert source.steps_per_epoch == 2
@@ -241,13 +251,15 @@ def test_boxes_without_area_are_counted_and_left_out(photographs, caplog):
 
 def test_points_and_faces_outside_are_counted_and_named(photographs, caplog):
     points = np.tile(np.float32([[20, 20], [30, 20], [25, 30], [20, 40], [65, 40]]), (1, 1, 1))
+    incomplete = np.tile(points, (2, 1, 1))
+    incomplete[:, 0] = np.nan  # so the face has none, and none is outside
     photographs = [
         Annotation(photographs[0].path, "0.png", [[8, 8, 40, 48]], points),
         Annotation(photographs[1].path, "1.png", [[8, 8, 40, 48]], np.minimum(points, 64)),
         Annotation(photographs[2].path, "2.png", [[8, 8, 40, 48]], points - np.float32([21, 0])),
-        Annotation(photographs[3].path, "3.png", [[50, 8, 80, 48]]),
+        Annotation(photographs[3].path, "3.png", [[50, 8, 78, 48]]),
         Annotation(photographs[4].path, "4.png", [[-30, -5, 28, 48]]),
-        Annotation(photographs[5].path, "5.png", [[-26, 8, 28, 48], [3, 3, 3, 3]]),
+        Annotation(photographs[5].path, "5.png", [[-26, 8, 28, 48], [3, 3, 3, 3]], incomplete),
     ]
     with caplog.at_level(logging.WARNING, "minidet"):
         source = batches_of(Dataset(photographs, "six"))

@@ -1,11 +1,13 @@
 """Training images: picture, boxes and landmarks stay together, whatever is done to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from minidet.datasets import Sample
 from minidet.errors import InputError
-from minidet.image import retinaface_input
+from minidet.image import resize_area, resize_bilinear, retinaface_input
 from minidet.training.augment import (
     AugmentSettings,
     augment,
@@ -53,6 +55,14 @@ def test_faces_are_kept_by_their_centres():
         assert cropped.boxes.tolist() == wanted
         assert cropped.image.shape == (side, side, 3)
         np.testing.assert_array_equal(cropped.image, sample.image[y : y + side, x : x + side])
+
+
+def test_a_centre_on_the_left_or_upper_border_is_inside_and_on_the_others_outside():
+    square = np.array([20, 10, 60, 50])
+    on_borders = {(20, 30): True, (40, 10): True, (20, 10): True, (60, 30): False, (40, 50): False}
+    for (x, y), inside in on_borders.items():
+        cropped = crop_sample(sample_of([[x - 6, y - 4, x + 6, y + 4]]), square)
+        assert len(cropped.boxes) == inside
 
 
 def test_landmarks_are_moved_and_not_clipped():
@@ -266,6 +276,22 @@ def test_everything_together_keeps_dots_and_labels_together():
         assert abs(xs.max() + 1 - x2) <= 1.5
         assert abs(ys.min() - y1) <= 1.5
         assert abs(ys.max() + 1 - y2) <= 1.5
+
+
+def test_each_way_of_resizing_is_as_likely_and_rounds():
+    """The slow twins of resizing tell which it was."""
+    sample = sample_of([], width=40, height=40)
+    wanted = {
+        name: resize(sample.image, 96, 96)
+        for name, resize in (("area", resize_area), ("bilinear", resize_bilinear))
+    }
+    counts = dict.fromkeys(wanted, 0)
+    for seed in range(100):
+        made = augment(sample, replace(PLAIN, crop_scales=(1.0,)), np.random.default_rng(seed))
+        errors = {name: np.abs(made.image - image).max() for name, image in wanted.items()}
+        counts[min(errors, key=errors.get)] += 1
+        assert min(errors.values()) <= 0.5 + 1e-3
+    assert min(counts.values()) > 30
 
 
 def test_small_faces_are_ignored():
