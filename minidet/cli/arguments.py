@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import Any
 
 
 def share(text: str) -> float:
@@ -42,3 +43,28 @@ def count(text: str) -> int:
     if not (text.isdecimal() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 up")
     return int(text)
+
+
+def add_model_options(group: Any) -> None:
+    """Add the options that say which detector looks at annotated photographs."""
+    group.add_argument(
+        "--model", choices=("retinaface", "mtcnn"), default="retinaface", help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--weights",
+        metavar="NAME|PATH",
+        help="a name from `minidet weights list`, or a file (default: the model's own)",
+    )
+    group.add_argument(
+        "--backend", choices=("fast", "readable"), help="what computes the networks (default: fast)"
+    )
+
+
+def add_jobs_option(group: Any) -> None:
+    """Add the option that says how many photographs are worked on at a time."""
+    group.add_argument(
+        "--jobs",
+        type=count,
+        metavar="N",
+        help="photographs at a time (default: as many as there are processors)",
+    )

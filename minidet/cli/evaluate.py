@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from minidet.cli.arguments import count, pixels, pixels_from_zero, share, share_above_zero
+from minidet.cli.arguments import (
+    add_jobs_option,
+    add_model_options,
+    pixels,
+    pixels_from_zero,
+    share,
+    share_above_zero,
+)
 
 DESCRIPTION = """\
 Measure a detector on annotated photographs: average precision, recall by overlap and by size of the face,
@@ -64,17 +71,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def _add_detector_options(group: Any) -> None:
-    group.add_argument(
-        "--model", choices=("retinaface", "mtcnn"), default="retinaface", help="(default: %(default)s)"
-    )
-    group.add_argument(
-        "--weights",
-        metavar="NAME|PATH",
-        help="a name from `minidet weights list`, or a file (default: the model's own)",
-    )
-    group.add_argument(
-        "--backend", choices=("fast", "readable"), help="what computes the networks (default: fast)"
-    )
+    add_model_options(group)
     group.add_argument(
         "--min-score",
         type=share,
@@ -160,12 +157,7 @@ def _add_output_options(group: Any) -> None:
         help="write report.json, curves and a sheet of mistakes into this folder; keep every result in it",
     )
     group.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
-    group.add_argument(
-        "--jobs",
-        type=count,
-        metavar="N",
-        help="photographs at a time (default: as many as there are processors)",
-    )
+    add_jobs_option(group)
 
 
 def run(options: argparse.Namespace) -> int:

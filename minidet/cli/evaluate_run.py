@@ -14,9 +14,9 @@ import numpy as np
 import minidet
 from minidet.api import Detector
 from minidet.boxes import xyxy_to_xywh
-from minidet.cli.files import make_writable
+from minidet.cli.files import make_writable, open_photographs
 from minidet.cli.terminal import show
-from minidet.datasets import Dataset, WiderImage, open_dataset, read_widerface_ground_truth
+from minidet.datasets import Dataset, WiderImage, read_widerface_ground_truth
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings
 from minidet.errors import InputError
@@ -54,11 +54,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return run_predictions(options, folder)
     if options.data is None:
         raise InputError("nothing to measure on; expected --data KIND:PATH, see minidet evaluate --help")
-    dataset = open_dataset(options.data)
-    if options.slice is not None:
-        dataset = dataset[options.slice]
-    if not len(dataset):
-        raise InputError(f"{dataset.source} has no photographs")
+    dataset = open_photographs(options.data, options.slice)
     views = make_views(options)
     detector = make_detector(options, views)
     settings = MeasureSettings(iou_threshold=options.iou, min_face_size=options.min_height)

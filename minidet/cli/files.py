@@ -15,6 +15,7 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from minidet.datasets import Dataset, open_dataset
 from minidet.errors import InputError
 from minidet.image.io import IMAGE_SUFFIXES
 
@@ -125,6 +126,22 @@ def bundled_portrait() -> InputImage:
 
 ENDING = "_faces.png"
 AUTHOR = "minidet"
+
+
+def open_photographs(source: str, part: slice | None = None) -> Dataset:
+    """Open a data set, or a part of it, that has photographs.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or has none.
+    """
+    dataset = open_dataset(source)
+    if part is not None:
+        dataset = dataset[part]
+    if not len(dataset):
+        raise InputError(f"{dataset.source} has no photographs")
+    return dataset
 
 
 def make_writable(folder: Path) -> None:

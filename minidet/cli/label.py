@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from minidet.cli.arguments import count, pixels, share
+from minidet.cli.arguments import add_jobs_option, add_model_options, pixels, share
 
 DESCRIPTION = """\
 Let a detector be the teacher: what it finds in photographs becomes a data set with boxes and landmarks. With
@@ -110,17 +110,7 @@ def _add_label_options(group: Any) -> None:
 
 
 def _add_detector_options(group: Any) -> None:
-    group.add_argument(
-        "--model", choices=("retinaface", "mtcnn"), default="retinaface", help="(default: %(default)s)"
-    )
-    group.add_argument(
-        "--weights",
-        metavar="NAME|PATH",
-        help="a name from `minidet weights list`, or a file (default: the model's own)",
-    )
-    group.add_argument(
-        "--backend", choices=("fast", "readable"), help="what computes the networks (default: fast)"
-    )
+    add_model_options(group)
     group.add_argument(
         "--scales",
         metavar="RULE,...",
@@ -129,12 +119,7 @@ def _add_detector_options(group: Any) -> None:
         "(default: %(default)s)",
     )
     group.add_argument("--flip", action="store_true", help="look in the mirror, too")
-    group.add_argument(
-        "--jobs",
-        type=count,
-        metavar="N",
-        help="photographs at a time (default: as many as there are processors)",
-    )
+    add_jobs_option(group)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,12 +12,11 @@ from typing import Any
 
 import minidet
 from minidet.cli.evaluate_run import make_detector, make_views
-from minidet.cli.files import find_images, make_writable
+from minidet.cli.files import find_images, make_writable, open_photographs
 from minidet.cli.terminal import show, show_error
 from minidet.datasets import (
     Annotation,
     Dataset,
-    open_dataset,
     write_coco,
     write_label_txt,
     write_points_json,
@@ -43,7 +42,7 @@ def run_label(options: argparse.Namespace) -> int:
     if form == "points" and options.copy_images:
         raise InputError("--copy-images changes nothing with --format points, which keeps paths")
     settings = make_settings(options, form)
-    dataset, failures = open_photographs(options)
+    dataset, failures = find_photographs(options)
     check_expressible(dataset, form)
     folder = None if form == "points" or options.copy_images else folder_of_names(dataset, file, form)
     check_target(options, dataset, file)
@@ -121,14 +120,12 @@ def make_settings(options: argparse.Namespace, form: str) -> LabelSettings:
     )
 
 
-def open_photographs(options: argparse.Namespace) -> tuple[Dataset, int]:
+def find_photographs(options: argparse.Namespace) -> tuple[Dataset, int]:
     """Return the photographs to label, and how many places could not be looked into."""
     if (options.folder is None) == (options.data is None):
         raise InputError("nothing to label, or two things; expected either DIR or --data KIND:PATH")
     if options.data is not None:
-        dataset = open_dataset(options.data)
-        if not len(dataset):
-            raise InputError(f"{dataset.source} has no photographs")
+        dataset = open_photographs(options.data)
         if not all(annotation.on_disk for annotation in dataset.annotations):
             raise InputError(f"{dataset.source} is drawn, and knows all its faces; expected photographs")
         return dataset, 0

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from minidet.cli.files import make_writable
+from minidet.cli.files import make_writable, open_photographs
 from minidet.cli.terminal import show
-from minidet.datasets import Annotation, Dataset, open_dataset
+from minidet.datasets import Annotation, Dataset
 from minidet.errors import InputError
 from minidet.fast import set_num_threads
 from minidet.training.recipes import (
@@ -74,8 +74,8 @@ def open_data(sources: Sequence[str], validation: str | None) -> tuple[list[Data
     InputError
         If one cannot be read or has no photographs.
     """
-    datasets = [_open(source) for source in sources]
-    return hold_out(datasets) if validation is None else (datasets, _open(validation))
+    datasets = [open_photographs(source) for source in sources]
+    return hold_out(datasets) if validation is None else (datasets, open_photographs(validation))
 
 
 def hold_out(datasets: Sequence[Dataset]) -> tuple[list[Dataset], Dataset]:
@@ -160,13 +160,6 @@ def _check_folder(folder: Path, resume: bool) -> None:
         raise InputError(f"{folder} holds a training; give --resume to go on with it, or another folder")
     if resume and not folder.is_dir():
         raise InputError(f"there is no {folder} to go on with; leave --resume out to begin")
-
-
-def _open(source: str) -> Dataset:
-    dataset = open_dataset(source)
-    if not len(dataset):
-        raise InputError(f"{dataset.source} has no photographs")
-    return dataset
 
 
 def _part(dataset: Dataset, annotations: list[Annotation], what: str) -> Dataset:

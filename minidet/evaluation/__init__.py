@@ -17,6 +17,7 @@ from minidet.evaluation.evaluate import (
     Evaluation,
     MeasureSettings,
     best_f1,
+    data_recipe,
     detection_recipe,
     measure,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "WiderCurve",
     "average_precision",
     "best_f1",
+    "data_recipe",
     "describe",
     "describe_labels",
     "describe_recipe",

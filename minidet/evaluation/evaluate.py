@@ -146,7 +146,7 @@ def measure(
 def detection_recipe(dataset: Dataset, detector: dict[str, Any], views: ViewSettings) -> dict[str, Any]:
     """Return all that decides the detections, in plain values: the part of a recipe a journal goes by."""
     return {
-        "data": {"source": dataset.source, "sha256": annotation_checksum(dataset.annotations)},
+        "data": data_recipe(dataset),
         "views": {
             **asdict(views),
             "scales": [str(rule) for rule in views.scales],
@@ -154,6 +154,11 @@ def detection_recipe(dataset: Dataset, detector: dict[str, Any], views: ViewSett
         },
         "detector": detector,
     }
+
+
+def data_recipe(dataset: Dataset) -> dict[str, Any]:
+    """Return what identifies a data set, in plain values."""
+    return {"source": dataset.source, "sha256": annotation_checksum(dataset.annotations)}
 
 
 def annotation_checksum(annotations: Sequence[Annotation]) -> str:

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._check import check_whole
+from minidet._whole_file import write_whole
 from minidet.errors import InputError, one_line
 from minidet.evaluation.recipe import first_difference
-from minidet.training.whole_file import write_whole
 
 logger = logging.getLogger("minidet")
 

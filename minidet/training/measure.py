@@ -30,54 +30,38 @@ MOST_CROPS, CROPS_AT_ONCE = 20_000, 512
 """Of each type that are looked at in a validation; and together."""
 
 
-class RetinaFaceOf:
-    """The detector that a RetinaFace network makes as it stands.
+class NetworkDetector:
+    """The detector that networks in training make as they stand.
 
     Parameters
     ----------
-    network : RetinaFaceNet
-        In inference mode.
-    settings : RetinaFaceSettings
+    networks : networks
+        In inference mode, in the order in which ``detect`` takes them.
+    settings : MTCNNSettings or RetinaFaceSettings
+    detect, fast_detect : callables
+        Image, networks as callables and settings in, faces out: the definition and its fast twin.
     """
 
-    def __init__(self, network: Module, settings: RetinaFaceSettings) -> None:
+    def __init__(self, *networks: Any, settings: Any, detect: Any, fast_detect: Any) -> None:
+        is_fast = fast.is_available()
+        self.networks = [fast.compile(network) if is_fast else network.predict for network in networks]
         self.settings = settings
-        self.is_fast = fast.is_available()
-        self.network: Any = fast.compile(network) if self.is_fast else network.predict  # type: ignore[attr-defined]
+        self._find: Any = fast_detect if is_fast else detect
 
     def detect(self, source: RGBImage, /) -> Detections:
         """Find the faces of one image."""
-        find: Any = fast.detect_retinaface if self.is_fast else detect_retinaface
-        found: Detections = find(source, self.network, self.settings)
-        return found
-
-
-class MTCNNOf:
-    """The detector that three networks of MTCNN make as they stand.
-
-    Parameters
-    ----------
-    pnet, rnet, onet : networks
-        In inference mode.
-    settings : MTCNNSettings
-    """
-
-    def __init__(self, pnet: Module, rnet: Module, onet: Module, settings: MTCNNSettings) -> None:
-        self.settings = settings
-        self.is_fast = fast.is_available()
-        networks: tuple[Any, ...] = (pnet, rnet, onet)
-        self.networks: list[Any] = [fast.compile(net) if self.is_fast else net.predict for net in networks]
-
-    def detect(self, source: RGBImage, /) -> Detections:
-        """Find the faces of one image."""
-        find: Any = fast.detect_mtcnn if self.is_fast else detect_mtcnn
-        found: Detections = find(source, *self.networks, self.settings)
+        found: Detections = self._find(source, *self.networks, self.settings)
         return found
 
 
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
     """Return average precision, recall at score 0.5 and landmark error of RetinaFace on ``dataset``."""
-    detector = RetinaFaceOf(network, RetinaFaceSettings(score_threshold=DOUBTFUL))
+    detector = NetworkDetector(
+        network,
+        settings=RetinaFaceSettings(score_threshold=DOUBTFUL),
+        detect=detect_retinaface,
+        fast_detect=fast.detect_retinaface,
+    )
     return figures_of(evaluate(detector, dataset), at=SCORE)
 
 
@@ -97,8 +81,13 @@ def measure_onet(
     pnet: Module, rnet: Module, onet: Module, crops: SampleStore, dataset: Dataset
 ) -> dict[str, float]:
     """Return how O-Net does on crops, and how the whole cascade does on photographs."""
-    settings = MTCNNSettings(score_thresholds=(0.6, 0.7, DOUBTFUL))
-    evaluation = evaluate(MTCNNOf(pnet, rnet, onet, settings), dataset)
+    detector = NetworkDetector(
+        *(pnet, rnet, onet),
+        settings=MTCNNSettings(score_thresholds=(0.6, 0.7, DOUBTFUL)),
+        detect=detect_mtcnn,
+        fast_detect=fast.detect_mtcnn,
+    )
+    evaluation = evaluate(detector, dataset)
     return {**measure_crops(onet, crops), **figures_of(evaluation, at=CERTAIN)}
 
 

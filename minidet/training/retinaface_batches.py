@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from minidet import fast
 from minidet._check import check_whole
 from minidet._typing import FloatArray, IntArray
-from minidet.boxes import MatchThresholds, generate_anchors, match_anchors
+from minidet.boxes import MatchThresholds, corners_to_centre, generate_anchors, match_anchors
 from minidet.datasets import Annotation, Dataset, Sample, load_sample
 from minidet.datasets._files import image_size
 from minidet.errors import InputError, one_line
@@ -83,6 +83,7 @@ class RetinaFaceBatches:
         self.settings, self.thresholds = settings, thresholds
         self._ignoring = replace(thresholds, force_best=0)  # however small a face, its best anchor is ignored
         self.annotations: list[Annotation] = []
+        self._usable: list[Annotation] = []  # the same without boxes that have no area
         self.skipped: dict[str, str] = {}
         self._lock = threading.Lock()
         self._cache: dict[int, Sample] = {}
@@ -96,7 +97,6 @@ class RetinaFaceBatches:
         source = ", ".join(dataset.source for dataset in datasets)
         if not self.annotations:
             raise InputError(f"{source}: no photograph to learn from{self._first_reason()}")
-        self._usable = [annotation.usable() for annotation in self.annotations]
         if not any((~one.ignore).any() for one in self._usable):
             raise InputError(f"{source}: {len(self.annotations)} photographs without a face to learn")
         self.anchors = generate_anchors(settings.size, settings.size)  # (A, 4)
@@ -216,12 +216,13 @@ class RetinaFaceBatches:
                 self.skipped[str(annotation.path)] = one_line(error)
                 self._note("cannot be read and are left out", annotation)
                 return
-        self.annotations.append(annotation)
         usable = annotation.usable()
+        self.annotations.append(annotation)
+        self._usable.append(usable)
         if len(usable.boxes) < len(annotation.boxes):
             self._note("have boxes without area, which are left out", annotation)
         if size is not None:
-            centres = (usable.boxes[:, :2] + usable.boxes[:, 2:]) / 2  # (G, 2)
+            centres = corners_to_centre(usable.boxes)[:, :2]  # (G, 2)
             if ((centres < 0) | (centres >= size)).any():
                 self._note("have faces whose centre is outside", annotation)
             points = usable.landmarks[usable.landmark_mask]  # (G, 5, 2)
@@ -252,7 +253,7 @@ def centres_in(anchors: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
     >>> centres_in(anchors, np.array([[4.0, 4.0, 8.0, 8.0]], np.float32))
     array([ True, False])
     """
-    x, y = (anchors[:, :2] + anchors[:, 2:]).T / 2  # (A,) each
+    x, y, _, _ = corners_to_centre(anchors).T  # (A,) each
     inside = np.zeros(len(anchors), np.bool_)
     for x1, y1, x2, y2 in regions:  # one by one, so that memory does not grow with a crowd
         inside |= (x >= x1) & (x < x2) & (y >= y1) & (y < y2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,7 @@ from minidet.training.sampling import (
     rnet_proposer,
     stage_recall,
 )
-from minidet.training.trained import Trained, data_recipe, finish
-from minidet.training.trainer import Callback, train
-from minidet.training.validation import Validation
+from minidet.training.trained import Trained, train_by_recipe
 from minidet.weights import checksum, save_npz
 
 logger = logging.getLogger("minidet")
@@ -177,16 +174,6 @@ def _train_stage(
         photometric=recipe.photometric,
     )
     logger.info("%s: %s", TITLES[recipe.network], batches.describe())
-    steps = recipe.length.in_steps(batches.steps_per_epoch)
-    callback: Callback = Validation(
-        partial(measure, recipe.network),
-        every=max(1, steps // recipe.validations),
-        steps=steps,
-        figure="accuracy" if recipe.network != "onet" or not validation.exhaustive else "average_precision",
-        best=folder / "best.npz",
-        architecture=recipe.network,
-        patience=recipe.patience,
-    )
 
     def objective(outputs: tuple[Any, ...], targets: MTCNNTargets) -> Objective:
         logits, box_deltas, landmark_deltas = outputs
@@ -194,37 +181,31 @@ def _train_stage(
             logits, box_deltas, landmark_deltas, targets, alpha=recipe.alpha, mined_share=recipe.mined_share
         )
 
-    run = train(
+    return train_by_recipe(
         network,
         batches,
         objective,
-        recipe.optimisation.make_optimizer(network.parameters()),
-        recipe.optimisation.make_schedule(steps),
-        steps=steps,
-        folder=folder,
-        recipe={
-            "recipe": asdict(recipe),
-            **context,
-            "samples": store.sha256,
-            "validation": data_recipe([validation]),
-        },
-        callbacks=[callback],
-        max_norm=recipe.optimisation.max_norm,
-        checkpoint_every=recipe.checkpoint_every,
+        recipe,
+        folder,
+        parameters=network.parameters(),
+        context={**context, "samples": store.sha256},
+        measure=partial(measure, recipe.network),
+        figure="accuracy" if recipe.network != "onet" or not validation.exhaustive else "average_precision",
+        validation=validation,
+        name=recipe.network,
+        architecture=recipe.network,
         workers=workers,
         progress=progress,
-        name=recipe.network,
     )
-    return finish(run, folder, folder / f"{recipe.network}.npz", recipe.network)
 
 
 def _measure(
-    name: str, network: Module, *, done: Mapping[str, Module], held_out: SampleStore, validation: Dataset
+    name: str, network: Any, *, done: Mapping[str, Any], held_out: SampleStore, validation: Dataset
 ) -> dict[str, float]:
     """Measure a network in training: on held-out crops, and in its place in the cascade."""
     if name == "onet":
         return measure_onet(done["pnet"], done["rnet"], network, held_out, validation)
-    propose = pnet_proposer(network) if name == "pnet" else rnet_proposer(done["pnet"], network)  # type: ignore[arg-type]
+    propose = pnet_proposer(network) if name == "pnet" else rnet_proposer(done["pnet"], network)
     return measure_stage(network, held_out, propose, validation)
 
 

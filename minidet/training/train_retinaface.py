@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet.datasets import Dataset
+from minidet.evaluation import data_recipe
 from minidet.fast import accelerate, is_available
 from minidet.models.retinaface import RetinaFaceNet
 from minidet.nn import freeze_batch_norms, initialise, kaiming_normal, reestimate_batch_norms
@@ -22,9 +22,7 @@ from minidet.training.measure import measure_retinaface
 from minidet.training.objectives import RetinaFaceTargets, retinaface_objective
 from minidet.training.recipes.retinaface import RETINAFACE, RetinaFaceRecipe
 from minidet.training.retinaface_batches import RetinaFaceBatches
-from minidet.training.trained import Trained, data_recipe, finish
-from minidet.training.trainer import Callback, train
-from minidet.training.validation import Validation
+from minidet.training.trained import Trained, train_by_recipe
 from minidet.weights import checksum
 
 logger = logging.getLogger("minidet")
@@ -90,50 +88,32 @@ def train_retinaface(
         thresholds=recipe.loss.thresholds,
         seed=seed,
     )
-    steps = recipe.length.in_steps(batches.steps_per_epoch)
     network = first_network(weights, recipe, batches, seed)
-    optimizer = recipe.optimisation.make_optimizer(learnt_parameters(network, recipe))
-    callbacks: list[Callback] = []
-    if validation is not None:
-        callbacks.append(
-            Validation(
-                partial(measure_retinaface, dataset=validation),
-                every=max(1, steps // recipe.validations),
-                steps=steps,
-                figure="average_precision" if validation.exhaustive else "recall",
-                best=folder / "best.npz",
-                architecture=ARCHITECTURE,
-                patience=recipe.patience,
-            )
-        )
 
     def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Any:
         box_deltas, logits, landmark_deltas = outputs
         return retinaface_objective(box_deltas, logits, landmark_deltas, targets, settings=recipe.loss)
 
-    run = train(
+    return train_by_recipe(
         network,
         batches,
         objective,
-        optimizer,
-        recipe.optimisation.make_schedule(steps),
-        steps=steps,
-        folder=folder,
-        recipe={
-            "recipe": asdict(recipe),
+        recipe,
+        folder,
+        parameters=learnt_parameters(network, recipe),
+        context={
             "seed": seed,
             "weights": None if weights is None else checksum(weights),
-            "data": data_recipe(datasets),
-            "validation": None if validation is None else data_recipe([validation]),
+            "data": [data_recipe(dataset) for dataset in datasets],
         },
-        callbacks=callbacks,
-        max_norm=recipe.optimisation.max_norm,
-        checkpoint_every=recipe.checkpoint_every,
+        measure=None if validation is None else partial(measure_retinaface, dataset=validation),
+        figure="recall" if validation is not None and not validation.exhaustive else "average_precision",
+        validation=validation,
+        name="retinaface",
+        architecture=ARCHITECTURE,
         workers=workers,
         progress=progress,
-        name="retinaface",
     )
-    return finish(run, folder, folder / "retinaface.npz", ARCHITECTURE)
 
 
 def learnt_parameters(network: RetinaFaceNet, recipe: RetinaFaceRecipe) -> dict[str, Parameter]:

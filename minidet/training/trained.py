@@ -1,21 +1,27 @@
-"""What a finished training leaves behind: the weights, the curves, a summary."""
+"""A training by its recipe, from the first step to what it leaves behind: weights, curves, a summary."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from minidet.datasets import Dataset
 from minidet.datasets._files import write_text
-from minidet.evaluation.evaluate import annotation_checksum
+from minidet.evaluation import data_recipe
+from minidet.nn import Module
+from minidet.nn.parameter import Parameter
+from minidet.training.batch import Batches, Targets
 from minidet.training.log import RunLog
-from minidet.training.trainer import Run
-from minidet.training.validation import Validation, save_atomically
+from minidet.training.objectives import Objective
+from minidet.training.recipes.mtcnn import MTCNNRecipe
+from minidet.training.recipes.retinaface import RetinaFaceRecipe
+from minidet.training.trainer import Callback, Run, train
+from minidet.training.validation import Validation
 from minidet.viz.training import save_curves
-from minidet.weights import checksum
+from minidet.weights import checksum, save_npz
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,92 @@ class Trained:
         return "\n".join(lines)
 
 
+def train_by_recipe(
+    network: Module,
+    batches: Batches[Targets],
+    objective: Callable[[tuple[Any, ...], Targets], Objective],
+    recipe: MTCNNRecipe | RetinaFaceRecipe,
+    folder: Path,
+    *,
+    parameters: Mapping[str, Parameter],
+    context: Mapping[str, Any],
+    measure: Callable[[Module], dict[str, float]] | None,
+    figure: str,
+    validation: Dataset | None,
+    name: str,
+    architecture: str,
+    workers: int,
+    progress: bool,
+) -> Trained:
+    """Train a network by its recipe, or go on with that, and write its weights into ``folder``.
+
+    Parameters
+    ----------
+    network, batches, objective, workers, progress
+        As in :func:`minidet.training.trainer.train`.
+    recipe : MTCNNRecipe or RetinaFaceRecipe
+    folder : Path
+    parameters : dict of Parameter by name
+        Those that the optimiser moves.
+    context : mapping
+        Plain values: what decides the weights besides the recipe, such as the seed and the data.
+    measure : callable or None
+        What a validation measures; None for no validation.
+    figure : str
+        The figure of it to go by.
+    validation : Dataset or None
+        The photographs it is measured on.
+    name : str
+        Of the network: of its file of weights, and in messages.
+    architecture : str
+        What the file says the weights are for.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    InputError
+        As :func:`minidet.training.trainer.train`.
+    """
+    steps = recipe.length.in_steps(batches.steps_per_epoch)
+    callbacks: list[Callback] = []
+    if measure is not None:
+        callbacks.append(
+            Validation(
+                measure,
+                every=max(1, steps // recipe.validations),
+                steps=steps,
+                figure=figure,
+                best=folder / "best.npz",
+                architecture=architecture,
+                patience=recipe.patience,
+            )
+        )
+    run = train(
+        network,
+        batches,
+        objective,
+        recipe.optimisation.make_optimizer(parameters),
+        recipe.optimisation.make_schedule(steps),
+        steps=steps,
+        folder=folder,
+        recipe={
+            "recipe": asdict(recipe),
+            **context,
+            "validation": None if validation is None else [data_recipe(validation)],
+        },
+        callbacks=callbacks,
+        max_norm=recipe.optimisation.max_norm,
+        checkpoint_every=recipe.checkpoint_every,
+        workers=workers,
+        progress=progress,
+        name=name,
+    )
+    return finish(run, folder, folder / f"{name}.npz", architecture)
+
+
 def finish(run: Run, folder: Path, weights: Path, architecture: str) -> Trained:
     """Write the weights of a finished run, those of the best validation if there was one, and its curves."""
     records = RunLog.read(folder / "log.jsonl")
@@ -67,7 +159,7 @@ def finish(run: Run, folder: Path, weights: Path, architecture: str) -> Trained:
         if isinstance(callback, Validation):
             callback.load_best(run.network)
             best_step = callback.best_step
-    save_atomically(weights, run.network, architecture)
+    save_npz(weights, run.network.state_dict(), architecture=architecture)
     if records:
         save_curves(records, folder / "curves.png")
     figures = {
@@ -87,10 +179,3 @@ def finish(run: Run, folder: Path, weights: Path, architecture: str) -> Trained:
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return trained
-
-
-def data_recipe(datasets: Sequence[Dataset]) -> list[dict[str, str]]:
-    """Return what identifies data sets, in plain values."""
-    return [
-        {"source": dataset.source, "sha256": annotation_checksum(dataset.annotations)} for dataset in datasets
-    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +76,7 @@ class Validation:
         )
         if figures[self.figure] > self.best_value:
             self.best_value, self.best_step, self.since_best = figures[self.figure], run.step, 0
-            save_atomically(self.best, run.network, self.architecture)
+            save_npz(self.best, run.network.state_dict(), architecture=self.architecture)
         else:
             self.since_best += 1
             if self.since_best == self.patience:
@@ -113,10 +112,3 @@ def inference(network: Module) -> Iterator[None]:
         yield
     finally:
         network.train()
-
-
-def save_atomically(path: Path, network: Module, architecture: str) -> None:
-    """Write weights so that whoever looks finds the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.stem}.tmp.npz")
-    save_npz(temporary, network.state_dict(), architecture=architecture)
-    os.replace(temporary, path)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minidet._whole_file import write_whole
 from minidet.errors import InputError
 
 FORMAT_VERSION = 1
@@ -27,7 +28,7 @@ HEADER = "__header__"
 
 
 def save_npz(path: str | os.PathLike[str], state: Mapping[str, NDArray[Any]], *, architecture: str) -> None:
-    """Write a state dict.
+    """Write a state dict; under the name there is the old file or the new one, never half of one.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def save_npz(path: str | os.PathLike[str], state: Mapping[str, NDArray[Any]], *,
         raise InputError(f"weights are written as .npz files; {os.fspath(path)!r} ends differently")
     header = {"format": FORMAT_VERSION, "architecture": architecture, "sha256": checksum(state)}
     arrays: dict[str, Any] = {HEADER: np.array(json.dumps(header)), **state}
-    np.savez(path, **arrays)
+    write_whole(Path(path), lambda file: np.savez(file, **arrays))
 
 
 def load_npz(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray[Any]]]:

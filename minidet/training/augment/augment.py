@@ -17,7 +17,7 @@ from minidet.fast.resize import resize_bilinear as fast_resize_bilinear
 from minidet.image import resize_area, resize_bilinear
 from minidet.training.augment.crop import crop_sample, middle_square, random_square
 from minidet.training.augment.settings import AugmentSettings
-from minidet.training.sampling.photometric import distort_colours
+from minidet.training.photometric import distort_colours
 
 
 def augment(sample: Sample, settings: AugmentSettings, rng: np.random.Generator) -> Sample:

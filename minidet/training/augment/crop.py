@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._typing import FloatArray, IntArray, RGBImage
+from minidet.boxes import corners_to_centre
 from minidet.datasets import Sample
 from minidet.image.preprocess import BGR_MEAN
 from minidet.training.augment.settings import AugmentSettings
@@ -100,7 +101,7 @@ def crop_sample(sample: Sample, square: IntArray) -> Sample:
 
 def centres_inside(boxes: FloatArray, square: IntArray) -> NDArray[np.bool_]:
     """Tell which boxes (G, 4) have their centre in the square, its right and lower border left out."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2  # (G, 2)
+    centres = corners_to_centre(boxes)[:, :2]  # (G, 2)
     return np.asarray(((centres >= square[:2]) & (centres < square[2:])).all(axis=1))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from minidet._check import check_whole
 from minidet.errors import InputError, is_number, is_share
-from minidet.training.sampling.photometric import PhotometricSettings
+from minidet.training.photometric import PhotometricSettings
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ Where to read on::
                   with points, every second one turned); picture: how they look
     proposals     the squares that R-Net and O-Net see: what the stages before let through
     build         the samples of a data set, in parallel, resumable; store: the files they lie in
-    batches       minibatches in a fixed mixture; mirror, photometric: the same samples, changed
+    batches       minibatches in a fixed mixture, mirrored and in other colours on every look: mirror
     stage_recall  which faces a stage lets through, and when that is too few
 """
 
+from minidet.training.photometric import PhotometricSettings, distort_colours
 from minidet.training.sampling.batches import RATIO, MTCNNBatches
 from minidet.training.sampling.build import build_samples
 from minidet.training.sampling.labels import decode_labels, decode_points, encode_labels, encode_points
 from minidet.training.sampling.make import make_samples
 from minidet.training.sampling.mirror import mirror_samples
-from minidet.training.sampling.photometric import PhotometricSettings, distort_colours
 from minidet.training.sampling.picture import draw_samples
 from minidet.training.sampling.proposals import ProposalSettings, Proposer, pnet_proposer, rnet_proposer
 from minidet.training.sampling.samples import INPUT_SIDES, Samples

@@ -15,8 +15,8 @@ from minidet.errors import InputError, is_number
 from minidet.image import mtcnn_input
 from minidet.training.batch import Batch
 from minidet.training.objectives import MTCNNTargets, SampleType
+from minidet.training.photometric import PhotometricSettings, distort_colours
 from minidet.training.sampling.mirror import mirror_samples
-from minidet.training.sampling.photometric import PhotometricSettings, distort_colours
 from minidet.training.sampling.samples import Samples
 from minidet.training.sampling.store import SampleStore
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from minidet._check import check_whole
 from minidet.datasets import Annotation, Dataset, Sample
 from minidet.errors import InputError
-from minidet.evaluation.evaluate import annotation_checksum
+from minidet.evaluation import data_recipe
 from minidet.evaluation.parallel import photograph_workers
 from minidet.evaluation.recipe import first_difference
 from minidet.training.sampling.make import make_samples
@@ -103,11 +103,7 @@ def build_samples(
         "seed": int(seed),
         "settings": asdict(settings),
         "data": {
-            str(number): {
-                "source": dataset.source,
-                "exhaustive": dataset.exhaustive,
-                "sha256": annotation_checksum(dataset.annotations),
-            }
+            str(number): {**data_recipe(dataset), "exhaustive": dataset.exhaustive}
             for number, dataset in enumerate(datasets, start=1)
         },
         "proposals": propose.recipe if propose else None,

@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet._typing import IntArray
+from minidet._whole_file import write_whole
 from minidet.datasets._files import read_json
 from minidet.errors import InputError, one_line
 from minidet.training.objectives import SampleType
 from minidet.training.sampling.samples import INPUT_SIDES, NetworkName, Samples
-from minidet.training.whole_file import write_whole
 
 MANIFEST = "manifest.json"
 

@@ -7,9 +7,9 @@ import pytest
 from minidet.errors import InputError
 from minidet.image import mtcnn_input
 from minidet.training.objectives import SampleType
+from minidet.training.photometric import PhotometricSettings
 from minidet.training.sampling.batches import MTCNNBatches, share_out
 from minidet.training.sampling.mirror import mirror_samples
-from minidet.training.sampling.photometric import PhotometricSettings
 from minidet.training.sampling.store import SampleStore
 from tests.training.sampling.sets import samples_of, write_set
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minidet.errors import InputError
-from minidet.training.sampling.photometric import PhotometricSettings, distort_colours
+from minidet.training.photometric import PhotometricSettings, distort_colours
 
 NONE = {"brightness": 0, "contrast": 0, "saturation": 0, "light": 0, "grey": 0}
 

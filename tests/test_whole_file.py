@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from minidet.training.whole_file import write_whole
+from minidet._whole_file import write_whole
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
