@@ -30,7 +30,7 @@ Printed for each data set: how many photographs and faces it has, and every prob
 are counted from 0, in the order of the file."""
 
 EPILOG = f"""\
-KIND is {", ".join(READERS)}.
+KIND is {", ".join(READERS)}; synthetic:COUNT are images the package draws itself.
 
 examples:
   minidet check-data voc:masks/                             a folder with annotations/ and images/

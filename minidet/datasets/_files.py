@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from minidet._whole_file import write_whole
 from minidet.errors import InputError, one_line
 from minidet.image.io import IMAGE_SUFFIXES, open_quietly
 
@@ -194,14 +195,9 @@ def write_text(path: Path, text: str) -> None:
     InputError
         If it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")  # beside it: a rename cannot cross disks
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise _cannot("write", path, error) from None
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet._check import check_whole
-from minidet._jit import jit
-from minidet._typing import Float64Array, FloatArray, RGBImage
+from minidet._typing import Float64Array, RGBImage
 from minidet.errors import InputError
 from minidet.image._check import as_one_face, as_points
 from minidet.image.io import ImageSource, read_image
+from minidet.image.warp import warp
 
 ARCFACE_TEMPLATE = np.array(
     [
@@ -105,28 +105,7 @@ def align(image: ImageSource, landmarks: ArrayLike, size: int = 112) -> RGBImage
         raise InputError(f"align: no turn makes a face of `landmarks`: {points.tolist()}")
 
     back = np.linalg.inv(matrix[:, :2])  # (2, 2)
-    crop = np.empty((size, size, 3), np.uint8)
-    _warp_kernel(pixels, back, -back @ matrix[:, 2], crop)
-    return crop
-
-
-@jit
-def _warp_kernel(image: RGBImage, back: FloatArray, origin: FloatArray, crop: RGBImage) -> None:
-    H, W, C = image.shape
-    for v in range(crop.shape[0]):
-        for u in range(crop.shape[1]):
-            x = back[0, 0] * u + back[0, 1] * v + origin[0]
-            y = back[1, 0] * u + back[1, 1] * v + origin[1]
-            crop[v, u] = 0
-            if not (-1 < x < W and -1 < y < H):  # before a place too large for an integer becomes one
-                continue
-            left, top = int(np.floor(x)), int(np.floor(y))
-            for c in range(C):
-                value = 0.0
-                for i in range(max(top, 0), min(top + 2, H)):
-                    for k in range(max(left, 0), min(left + 2, W)):
-                        value += (1 - abs(y - i)) * (1 - abs(x - k)) * image[i, k, c]
-                crop[v, u, c] = np.uint8(np.rint(value))
+    return warp(pixels, back, -back @ matrix[:, 2], size)
 
 
 # Compat: the sizes of insightface's code; docs/compat.md "Alignment".

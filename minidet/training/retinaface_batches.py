@@ -214,20 +214,20 @@ class RetinaFaceBatches:
                 size = image_size(annotation.path)
             except InputError as error:
                 self.skipped[str(annotation.path)] = one_line(error)
-                self._note("cannot be read and are left out", annotation)
+                self._note("that cannot be read, left out", annotation)
                 return
         usable = annotation.usable()
         self.annotations.append(annotation)
         self._usable.append(usable)
         if len(usable.boxes) < len(annotation.boxes):
-            self._note("have boxes without area, which are left out", annotation)
+            self._note("with boxes without area, which are left out", annotation)
         if size is not None:
             centres = corners_to_centre(usable.boxes)[:, :2]  # (G, 2)
             if ((centres < 0) | (centres >= size)).any():
-                self._note("have faces whose centre is outside", annotation)
+                self._note("with faces whose centre is outside", annotation)
             points = usable.landmarks[usable.landmark_mask]  # (G, 5, 2)
             if ((points < 0) | (points > size)).any():
-                self._note("have landmarks outside", annotation)
+                self._note("with landmarks outside", annotation)
 
     def _note(self, problem: str, annotation: Annotation) -> None:
         self._problems.setdefault(problem, []).append(annotation.name)
@@ -236,7 +236,7 @@ class RetinaFaceBatches:
         lines = []
         for problem, names in self._problems.items():
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            lines.append(f"{len(names)} photographs {problem}: {', '.join(names[:NAMED])}{more}")
+            lines.append(f"photographs {problem} ({len(names):,}): {', '.join(names[:NAMED])}{more}")
         return lines
 
     def _first_reason(self) -> str:

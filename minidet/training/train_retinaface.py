@@ -23,6 +23,7 @@ from minidet.training.objectives import RetinaFaceTargets, retinaface_objective
 from minidet.training.recipes.retinaface import RETINAFACE, RetinaFaceRecipe
 from minidet.training.retinaface_batches import RetinaFaceBatches
 from minidet.training.trained import Trained, train_by_recipe
+from minidet.viz.training_images import training_images_sheet
 from minidet.weights import checksum
 
 logger = logging.getLogger("minidet")
@@ -56,8 +57,8 @@ def train_retinaface(
     datasets : sequence of Dataset
         Photographs to learn from. What is not annotated is learnt as background.
     folder : Path
-        Gets ``retinaface.npz``, the log, the curves and the checkpoints; a training of the same recipe that
-        is in it already goes on.
+        Gets ``retinaface.npz``, a picture of the first batch, the log, the curves and the checkpoints; a
+        training of the same recipe that is in it already goes on.
     recipe : RetinaFaceRecipe
     validation : Dataset, optional
         Photographs to measure on. With them the weights kept are the best of all validations, by average
@@ -88,6 +89,8 @@ def train_retinaface(
         thresholds=recipe.loss.thresholds,
         seed=seed,
     )
+    logger.info("%s", batches.describe())
+    draw_training_images(batches, folder / "training_images.png")
     network = first_network(weights, recipe, batches, seed)
 
     def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Any:
@@ -114,6 +117,13 @@ def train_retinaface(
         workers=workers,
         progress=progress,
     )
+
+
+def draw_training_images(batches: RetinaFaceBatches, path: Path) -> None:
+    """Draw the images of the first batch with their labels, if that is not done yet."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        training_images_sheet(batches.samples(0)).save(path)
 
 
 def learnt_parameters(network: RetinaFaceNet, recipe: RetinaFaceRecipe) -> dict[str, Parameter]:

@@ -210,7 +210,7 @@ def test_unreadable_photographs_are_named_and_counted(photographs, caplog):
     photographs[4].path.write_bytes(b"no picture")
     with caplog.at_level(logging.WARNING, "minidet"):
         source = batches_of(Dataset(photographs, "six"))
-    assert "2 photographs cannot be read and are left out: 1.png, 4.png" in caplog.text
+    assert "photographs that cannot be read, left out (2): 1.png, 4.png" in caplog.text
     assert sorted(source.skipped) == [str(photographs[1].path), str(photographs[4].path)]
     assert "4.png is not a picture" in source.skipped[str(photographs[4].path)]
     assert {name for step in range(4) for name in source.batch(step).names} == {
@@ -245,7 +245,7 @@ def test_boxes_without_area_are_counted_and_left_out(photographs, caplog):
     photographs[2] = Annotation(photographs[2].path, "2.png", [[5, 5, 5, 30], [8, 8, 40, 48]])
     with caplog.at_level(logging.WARNING, "minidet"):
         source = batches_of(Dataset(photographs, "six"), batch_size=6)
-    assert "1 photographs have boxes without area, which are left out: 2.png" in caplog.text
+    assert "photographs with boxes without area, which are left out (1): 2.png" in caplog.text
     assert source.batch(0).targets.positive.any()
 
 
@@ -264,9 +264,9 @@ def test_points_and_faces_outside_are_counted_and_named(photographs, caplog):
     with caplog.at_level(logging.WARNING, "minidet"):
         source = batches_of(Dataset(photographs, "six"))
     lines = [
-        "2 photographs have landmarks outside: 0.png, 2.png",
-        "2 photographs have faces whose centre is outside: 3.png, 4.png",
-        "1 photographs have boxes without area, which are left out: 5.png",
+        "photographs with landmarks outside (2): 0.png, 2.png",
+        "photographs with faces whose centre is outside (2): 3.png, 4.png",
+        "photographs with boxes without area, which are left out (1): 5.png",
     ]
     assert [record.message for record in caplog.records] == lines
     assert source.describe().splitlines()[1:] == lines
@@ -284,8 +284,8 @@ def test_describes_what_is_learnt_from(photographs, drawn):
     assert source.describe().splitlines() == [
         "batches of 4 images, 4 steps per epoch: 13 photographs (1 without faces), "
         f"{faces + 2} faces ({faces} with landmarks), 1 faces ignored",
-        "1 photographs have boxes without area, which are left out: 2.png",
-        "1 photographs cannot be read and are left out: 3.png",
+        "photographs with boxes without area, which are left out (1): 2.png",
+        "photographs that cannot be read, left out (1): 3.png",
     ]
 
 
@@ -293,7 +293,7 @@ def test_many_photographs_are_counted_and_the_first_are_named(tmp_path, photogra
     gone = [Annotation(tmp_path / f"{k}.jpg", f"{k}.jpg", [[0, 0, 9, 9]]) for k in range(7)]
     source = batches_of(Dataset([*photographs, *gone], "more"))
     named = "0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg"
-    assert f"7 photographs cannot be read and are left out: {named} and 2 more" in source.describe()
+    assert f"photographs that cannot be read, left out (7): {named} and 2 more" in source.describe()
     assert len(source.skipped) == 7
 
 

@@ -15,7 +15,7 @@ from minidet.errors import InputError
 from minidet.fast.resize import resize_area as fast_resize_area
 from minidet.fast.resize import resize_bilinear as fast_resize_bilinear
 from minidet.image import resize_area, resize_bilinear
-from minidet.training.augment.crop import crop_sample, middle_square, random_square
+from minidet.training.augment.crop import crop_sample, random_square
 from minidet.training.augment.settings import AugmentSettings
 from minidet.training.photometric import distort_colours
 
@@ -58,24 +58,6 @@ def augment(sample: Sample, settings: AugmentSettings, rng: np.random.Generator)
         (image,) = distort_colours(sample.image[None], rng, settings.photometric)
         sample = _changed(sample, image=image)
     return _judge_sizes(sample, settings.min_face_size)
-
-
-def fit_sample(sample: Sample, size: int) -> Sample:
-    """Bring a whole photograph to ``size`` x ``size``, with its labels and without any chance.
-
-    It is not stretched: the square about it is filled up with the mean colour.
-
-    Examples
-    --------
-    A photograph twice as wide as high has a quarter of filling above and a quarter below:
-
-    >>> box, unknown = np.array([[0, 0, 64, 32]], np.float32), np.full((1, 5, 2), np.nan, np.float32)
-    >>> no = np.zeros(1, bool)
-    >>> sample = Sample(np.zeros((32, 64, 3), np.uint8), box, unknown, no, no, "a.jpg")
-    >>> fit_sample(sample, 128).boxes
-    array([[  0.,  32., 128.,  96.]], dtype=float32)
-    """
-    return resize_sample(crop_sample(sample, middle_square(sample)), size)
 
 
 def resize_sample(sample: Sample, size: int, *, bilinear: bool = False) -> Sample:

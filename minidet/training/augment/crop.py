@@ -51,14 +51,6 @@ def random_square(sample: Sample, settings: AugmentSettings, rng: np.random.Gene
     return square
 
 
-def middle_square(sample: Sample) -> IntArray:
-    """Return the smallest square (4,) about the whole photograph, which is in its middle."""
-    height, width = sample.image.shape[:2]
-    side = max(height, width)
-    x, y = (width - side) // 2, (height - side) // 2
-    return np.array([x, y, x + side, y + side], np.intp)
-
-
 def crop_sample(sample: Sample, square: IntArray) -> Sample:
     """Cut the square out, with the faces whose centre is in it.
 

@@ -69,7 +69,7 @@ RETINAFACE = RetinaFaceRecipe(
 RETINAFACE_REFERENCE = RetinaFaceRecipe(
     length=Length(epochs=250),
     batch_size=32,
-    augment=AugmentSettings(size=640),
+    augment=AugmentSettings(size=640, min_face_size=0, empty=0),
     loss=REFERENCE,
     optimisation=Optimisation(
         optimizer="sgd",
@@ -88,7 +88,9 @@ RETINAFACE_REFERENCE = RetinaFaceRecipe(
 RETINAFACE_PAPER = RetinaFaceRecipe(
     length=Length(epochs=80),
     batch_size=32,
-    augment=AugmentSettings(size=640),
+    augment=AugmentSettings(
+        size=640, crop_scales=tuple(k / 20 for k in range(6, 21)), min_face_size=0, empty=0
+    ),
     loss=replace(PAPER, mesh_weight=None),
     optimisation=Optimisation(
         optimizer="sgd",

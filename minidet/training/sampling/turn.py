@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minidet._typing import Float64Array, FloatArray, RGBImage
 from minidet.image import resize_area
-from minidet.image.align import _warp_kernel
+from minidet.image.warp import warp
 
 ROUNDING = 1e-6
 """Pixels by which a corner may miss the photograph for rounding alone."""
@@ -112,11 +112,10 @@ def cut_turned(
            [2, 1]], dtype=uint8)
     """
     side = round(float(window[2] - window[0]))
-    turned = np.empty((side, side, 3), np.uint8)
     # The first pixel of the window has its centre half a pixel from the corner, and so has the first pixel of
-    # the photograph; the kernel counts centres in whole numbers.
+    # the photograph; `warp` counts centres in whole numbers.
     first = turn(window[None, None, :2] + 0.5, centre[None], [-degrees])[0, 0] - 0.5  # (2,)
-    _warp_kernel(np.ascontiguousarray(image), _rotations([-degrees])[0], first, turned)
+    turned = warp(image, _rotations([-degrees])[0], first, side)
     return np.rint(resize_area(turned, size, size)).astype(np.uint8)
 
 

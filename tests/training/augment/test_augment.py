@@ -12,7 +12,6 @@ from minidet.training.augment import (
     AugmentSettings,
     augment,
     crop_sample,
-    fit_sample,
     mirror_sample,
     random_square,
     resize_sample,
@@ -161,22 +160,6 @@ def test_squares_larger_than_the_photograph_hold_it():
             lefts.add(int(x1))
     assert tops == set(range(-18, 1))
     assert {-60, 0} <= lefts
-
-
-@pytest.mark.parametrize(("width", "height"), [(120, 90), (50, 97), (64, 64)])
-def test_fit_shows_all_and_stretches_nothing(width, height):
-    sample = sample_of([[0, 0, width, height]], width=width, height=height)
-    fitted = fit_sample(sample, 128)
-    assert fitted.image.shape == (128, 128, 3)
-    x1, y1, x2, y2 = fitted.boxes[0]
-    scale = 128 / max(width, height)
-    np.testing.assert_allclose([x2 - x1, y2 - y1], [width * scale, height * scale], rtol=1e-5)
-    np.testing.assert_allclose([x1 + x2, y1 + y2], [128, 128], atol=2 * scale)
-    outside = np.ones((128, 128), bool)
-    outside[max(int(y1) - 1, 0) : int(y2) + 2, max(int(x1) - 1, 0) : int(x2) + 2] = False
-    assert (fitted.image[outside] == (123, 117, 104)).all()
-    offset = np.float32([x1, y1])
-    np.testing.assert_allclose(fitted.landmarks, sample.landmarks * scale + offset, atol=1e-3)
 
 
 def test_resize_refuses_what_it_would_stretch():
