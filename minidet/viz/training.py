@@ -25,6 +25,10 @@ POINTS = 50
 """A smoothed curve is a mean over 1 / 50 of the steps: a bend remains, and the noise of the batches goes."""
 
 
+LEGEND_WIDTH, LEGEND_MARK = 95, 8
+"""Characters that fit beside each other above a drawing; and the room of a curve's sample, in characters."""
+
+
 def save_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw everything there is to a run, one drawing below the other, and write it as a picture.
 
@@ -43,8 +47,8 @@ def save_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     drawings: dict[Callable[[Axes, Sequence[dict[str, Any]]], Axes], bool] = {
         draw_losses: bool(_names(records, "train")),
         draw_learning_rate: bool(len(_column(records, "train", "lr")[0])),
-        draw_validation: any(not _is_error(name) for name in _names(records, "validation")),
-        draw_validation_errors: any(_is_error(name) for name in _names(records, "validation")),
+        draw_validation: any(not _is_small(name) for name in _names(records, "validation")),
+        draw_validation_errors: any(_is_small(name) for name in _names(records, "validation")),
     }
     wanted = [draw for draw, is_there in drawings.items() if is_there]
     if not wanted:
@@ -123,13 +127,14 @@ def draw_validation(ax: Axes, records: Sequence[dict[str, Any]]) -> Axes:
     ----------
     ax : matplotlib axes
     records : sequence of dict
-        Those of kind "validation" count: "step", and all other numbers without "error" in their name.
+        Those of kind "validation" count: "step", and all other numbers but those of
+        :func:`draw_validation_errors`.
 
     Returns
     -------
     matplotlib axes
     """
-    names = [name for name in _names(records, "validation") if not _is_error(name)]
+    names = [name for name in _names(records, "validation") if not _is_small(name)]
     most = _draw_figures(ax, records, names, best=max)
     ax.set_ylim(0, 1 if most <= 1 else None)
     return _finish(ax, "validation: larger is better")
@@ -142,13 +147,14 @@ def draw_validation_errors(ax: Axes, records: Sequence[dict[str, Any]]) -> Axes:
     ----------
     ax : matplotlib axes
     records : sequence of dict
-        Those of kind "validation" count: "step", and all other numbers with "error" in their name.
+        Those of kind "validation" count: "step", and all numbers with "error" or "per_photograph" in
+        their name.
 
     Returns
     -------
     matplotlib axes
     """
-    names = [name for name in _names(records, "validation") if _is_error(name)]
+    names = [name for name in _names(records, "validation") if _is_small(name)]
     _draw_figures(ax, records, names, best=min)
     ax.set_ylim(bottom=0)
     return _finish(ax, "validation: smaller is better")
@@ -238,8 +244,9 @@ def _column(records: Sequence[dict[str, Any]], kind: str, name: str) -> tuple[Fl
     return np.array(steps, np.float64), np.array(values, np.float64)
 
 
-def _is_error(name: str) -> bool:
-    return "error" in name
+def _is_small(name: str) -> bool:
+    """Tell whether a figure should be small: an error, or how many boxes there are to look at."""
+    return "error" in name or "per_photograph" in name
 
 
 def _style(i: int) -> dict[str, Any]:
@@ -257,5 +264,6 @@ def _finish(ax: Axes, label: str) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     names = ax.get_legend_handles_labels()[1]
     if names:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(names), 4), frameon=False)
+        beside = max(1, LEGEND_WIDTH // (LEGEND_MARK + max(map(len, names))))
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(names), beside, 4), frameon=False)
     return ax

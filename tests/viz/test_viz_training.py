@@ -265,3 +265,20 @@ def test_small_values_after_large_ones():
 def test_a_window_has_a_value(window):
     with pytest.raises(InputError, match=f"running_mean: window={window}; expected a whole number from 1 up"):
         running_mean([1.0], window)
+
+
+def test_boxes_per_photograph_are_drawn_with_what_should_be_small():
+    records = [validation(k, recall=0.9, boxes_per_photograph=200.0 / k) for k in (1, 2)]
+    large, small = new_axes(), new_axes()
+    draw_validation(large, records)
+    draw_validation_errors(small, records)
+    assert list(curves(large)) == ["recall, best 0.9 at step 1"]
+    assert list(curves(small)) == ["boxes per photograph, best 100 at step 2"]
+
+
+def test_a_wide_legend_leaves_the_drawing_its_width(tmp_path):
+    """All of a picture's width is drawn in, however long the names are."""
+    figures = {f"a_figure_with_a_name_of_some_length_{k}": 0.5 for k in range(3)}
+    save_curves([validation(1, **figures), validation(2, **figures)], tmp_path / "curves.png")
+    ink = np.asarray(Image.open(tmp_path / "curves.png").convert("L")) < 250
+    assert np.flatnonzero(ink[-ink.shape[0] // 2 :].any(axis=0)).max() > 0.95 * ink.shape[1]
