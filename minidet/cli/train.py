@@ -19,7 +19,8 @@ data:
                   images the package draws itself
 
 recipes:
-  small           for a CPU: minutes on the synthetic images (default)
+  small           for a CPU: minutes on the synthetic images (default). With --init retinaface learns more
+                  slowly, from larger squares, so as to keep what it knows
   paper           the sizes of the papers, for WIDER FACE and CelebA; reference (retinaface only): those of
                   biubug6/Pytorch_Retinaface
 

@@ -21,6 +21,7 @@ from minidet.training.recipes import (
     PNET,
     PNET_PAPER,
     RETINAFACE,
+    RETINAFACE_FINE_TUNING,
     RETINAFACE_PAPER,
     RETINAFACE_REFERENCE,
     RNET,
@@ -109,7 +110,11 @@ def hold_out(datasets: Sequence[Dataset]) -> tuple[list[Dataset], Dataset]:
 
 def retinaface_recipe(options: argparse.Namespace) -> RetinaFaceRecipe:
     """Return the named recipe with what the options change in it."""
-    named = {"small": RETINAFACE, "paper": RETINAFACE_PAPER, "reference": RETINAFACE_REFERENCE}
+    named = {
+        "small": RETINAFACE if options.init is None else RETINAFACE_FINE_TUNING,
+        "paper": RETINAFACE_PAPER,
+        "reference": RETINAFACE_REFERENCE,
+    }
     recipe = _changed(named[options.recipe], options, options.steps[0] if options.steps else None)
     if options.size is not None:
         recipe = replace(recipe, augment=replace(recipe.augment, size=int(options.size)))

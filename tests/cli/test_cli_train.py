@@ -12,7 +12,8 @@ from minidet.cli import main
 from minidet.cli.train_run import hold_out
 from minidet.datasets import Annotation, Dataset, synthetic_dataset
 from minidet.training.log import RunLog
-from minidet.training.recipes import RNET
+from minidet.training.recipes import RETINAFACE as RETINAFACE_RECIPE
+from minidet.training.recipes import RETINAFACE_FINE_TUNING, RNET
 from minidet.weights import load_npz
 from tests.training.harness import last_step, run_killed
 
@@ -148,6 +149,18 @@ def test_fine_tuning_from_shipped_weights(tmp_path, norms):
         tuned["backbone.stage1.0.norm.running_mean"], shipped["backbone.stage1.0.norm.running_mean"]
     )
     assert kept == (norms == "frozen")
+
+
+def test_fine_tuning_has_a_recipe_of_its_own(tmp_path):
+    """The rate for random weights would undo in a few steps what the shipped ones know."""
+    rates = {}
+    for name, extra in {"random": [], "init": ["--init", "retinaface_mobilenet025"]}.items():
+        assert main([*RETINAFACE, *extra, "--steps", "20", "--out", str(tmp_path / name)]) == 0
+        log = RunLog.read(tmp_path / name / "log.jsonl")
+        rates[name] = max(record["lr"] for record in log if record["kind"] == "train")
+    assert rates["random"] == pytest.approx(RETINAFACE_RECIPE.optimisation.lr, rel=0.02)
+    assert rates["init"] == pytest.approx(RETINAFACE_FINE_TUNING.optimisation.lr, rel=0.02)
+    assert rates["init"] < 0.1 * rates["random"]
 
 
 def test_mtcnn_fine_tunes_from_the_released_weights(tmp_path, monkeypatch):

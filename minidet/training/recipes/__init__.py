@@ -1,7 +1,7 @@
 """Recipes: all that decides how a network is trained, in frozen dataclasses.
 
-``PNET``, ``RNET``, ``ONET`` and ``RETINAFACE`` are small enough for a CPU; those with ``PAPER`` or
-``REFERENCE`` in their names have the published sizes.
+``PNET``, ``RNET``, ``ONET``, ``RETINAFACE`` and ``RETINAFACE_FINE_TUNING`` are small enough for a CPU; those
+with ``PAPER`` or ``REFERENCE`` in their names have the published sizes.
 """
 
 from minidet.training.recipes.mtcnn import (
@@ -16,6 +16,7 @@ from minidet.training.recipes.mtcnn import (
 from minidet.training.recipes.optimisation import Length, Optimisation
 from minidet.training.recipes.retinaface import (
     RETINAFACE,
+    RETINAFACE_FINE_TUNING,
     RETINAFACE_PAPER,
     RETINAFACE_REFERENCE,
     RetinaFaceRecipe,
@@ -27,6 +28,7 @@ __all__ = [
     "PNET",
     "PNET_PAPER",
     "RETINAFACE",
+    "RETINAFACE_FINE_TUNING",
     "RETINAFACE_PAPER",
     "RETINAFACE_REFERENCE",
     "RNET",

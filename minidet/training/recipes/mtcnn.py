@@ -100,7 +100,7 @@ ONET = MTCNNRecipe(
     batch_size=224,
     alpha=ALPHA_ONET,
     proposals=ProposalSettings(),
-    optimisation=Optimisation(lr=1e-3, weight_decay=1e-4),
+    optimisation=Optimisation(lr=3e-3, weight_decay=1e-4),
 )
 """For a CPU."""
 
