@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -157,7 +158,7 @@ def test_a_bar_on_a_terminal_only(run, clean, monkeypatch):
 
 
 def test_the_help_names_every_kind(capsys):
-    assert set(READERS) <= set(EPILOG.replace(",", " ").replace(".", " ").split())
+    assert set(READERS) <= set(re.findall(r"\w+", EPILOG))
     with pytest.raises(SystemExit):
         main(["check-data", "--help"])
     out = capsys.readouterr().out
