@@ -26,6 +26,9 @@ RATIO = (3.0, 1.0, 1.0, 2.0)
 ORDERS_KEPT = 8
 """Shuffled orders in memory: of each of four types the one in use and the one after it."""
 
+MANY_TIMES = 20
+"""Samples shown so often per epoch are few enough to be learnt by heart, and to be told of."""
+
 AUGMENTATION = len(SampleType)
 """Comes after the seed where chance decides on mirrors and colours; the types stand there for orders."""
 
@@ -128,6 +131,11 @@ class MTCNNBatches:
         mixture = ", ".join(f"{count} {kind.name.lower()}" for kind, count in self.per_batch.items() if count)
         missing = ", ".join(kind.name.lower() for kind in self._missing)
         remark = f"; the set has no {missing} samples, the others take their share" if missing else ""
+        for kind, count in self.per_batch.items():
+            shown = count * self.steps_per_epoch / max(self._store.counts[kind], 1)
+            if shown >= MANY_TIMES:
+                kind_name = kind.name.lower()
+                remark += f"; only {self._store.counts[kind]:,} {kind_name}, each shown {shown:.0f} times"
         return (
             f"batches of {sum(self.per_batch.values())} crops ({mixture}), "
             f"{self.steps_per_epoch:,} steps per epoch{remark}"

@@ -189,6 +189,15 @@ def test_a_type_that_is_not_wanted_is_not_missed(tmp_path):
     assert "the set has no" not in plain(store, ratio=(3, 1, 1, 0)).describe()
 
 
+def test_rare_types_are_told_of(tmp_path):
+    counts = {NEGATIVE: 3, POSITIVE: 100, PART: 100, LANDMARK: 100}
+    store = write_set(tmp_path / "set", samples_of(counts))
+    remark = plain(store).describe().split("; ")[1]  # 25 batches with 12 negatives in each
+    assert remark == "only 3 negative, each shown 100 times"
+    few = plain(store, ratio=(1, 2, 2, 2))  # 13 batches with 4 negatives in each
+    assert "only" not in few.describe()
+
+
 def test_an_epoch_shows_the_type_that_takes_longest(store):
     assert plain(store).steps_per_epoch == 6  # 70 negatives by 12; parts: 23 by 4 is 6 as well
     assert plain(store, ratio=(12, 1, 1, 1), batch_size=15).steps_per_epoch == 23  # 23 parts by 1
