@@ -33,7 +33,7 @@ examples:
 
 What is not annotated in a photograph is learnt as background; sets of landmarks, of which not every face is
 known, give MTCNN faces but no background. Without --val every tenth photograph, at most 200, is kept for
-measuring. Weights are those of the best validation."""
+measuring. Weights are those of the best validation, or of a later one hardly worse."""
 
 
 def add_parser(verbs: Any) -> None:

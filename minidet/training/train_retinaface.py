@@ -62,7 +62,7 @@ def train_retinaface(
     recipe : RetinaFaceRecipe
     validation : Dataset, optional
         Photographs to measure on. With them the weights kept are the best of all validations, by average
-        precision; without, the last.
+        precision (or later ones that are hardly worse); without, the last.
     weights : mapping of name to array, optional
         The first weights, for fine-tuning; by default random ones.
     seed : int

@@ -23,6 +23,9 @@ from minidet.training.validation import Validation
 from minidet.viz.training import save_curves
 from minidet.weights import checksum, save_npz
 
+CHANCE = 0.005
+"""Half a point of AP or recall is chance on a few hundred faces, and no reason to keep earlier weights."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -125,6 +128,7 @@ def train_by_recipe(
                 figure=figure,
                 best=folder / "best.npz",
                 architecture=architecture,
+                margin=CHANCE,
                 patience=recipe.patience,
             )
         )

@@ -33,6 +33,9 @@ class Validation:
         The one to go by; larger is better.
     best : Path
         Where the weights with the largest figure are kept, a ``.npz``.
+    margin : float
+        Later weights are kept in place of the best if they are worse by no more than this. Among
+        differences that are chance those trained longer, at smaller rates, are the better guess.
     architecture : str
         What the file says they are for.
     patience : int or None
@@ -53,13 +56,14 @@ class Validation:
         figure: str,
         best: Path,
         architecture: str,
+        margin: float = 0.0,
         patience: int | None = None,
     ) -> None:
         check_whole("Validation", "every", every, least=1)
         if patience is not None:
             check_whole("Validation", "patience", patience, least=1)
         self.measure, self.every, self.steps, self.figure = measure, every, steps, figure
-        self.best, self.architecture, self.patience = best, architecture, patience
+        self.best, self.architecture, self.margin, self.patience = best, architecture, margin, patience
         self.best_value, self.best_step, self.since_best = -math.inf, 0, 0
 
     def after_step(self, run: Run) -> None:
@@ -74,19 +78,17 @@ class Validation:
         logger.info(
             "step %d: %s", run.step, ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
         )
+        self.since_best += 1
         if figures[self.figure] > self.best_value:
-            self.best_value, self.best_step, self.since_best = figures[self.figure], run.step, 0
+            self.best_value, self.since_best = figures[self.figure], 0
+        if figures[self.figure] >= self.best_value - self.margin:
+            self.best_step = run.step
             save_npz(self.best, run.network.state_dict(), architecture=self.architecture)
-        else:
-            self.since_best += 1
-            if self.since_best == self.patience:
-                run.stop(
-                    f"no better {self.figure} than {self.best_value:.4f}, that of step {self.best_step}, "
-                    f"in {self.patience} validations"
-                )
+        if self.since_best == self.patience:
+            run.stop(f"no better {self.figure} than {self.best_value:.4f} in {self.patience} validations")
 
     def state(self) -> dict[str, Any]:
-        """Return the best figure and where it was."""
+        """Return the best figure, and of which step the weights kept are."""
         return {
             "best_value": self.best_value if math.isfinite(self.best_value) else None,
             "best_step": self.best_step,

@@ -63,8 +63,8 @@ def test_at_the_end_once(tmp_path):
         ([0.1, 0.4, 0.3, 0.2], 1),
         ([0.5, 0.4, 0.3, 0.2], 0),
         ([0.1, 0.2, 0.3, 0.4], 3),
-        ([0.1, 0.4, 0.4, 0.2], 1),  # of equal ones the first
-        ([0.0, -1.0, 0.0, 0.0], 0),
+        ([0.1, 0.4, 0.4, 0.2], 2),  # of equal ones the last
+        ([0.0, -1.0, 0.0, -0.1], 2),
     ],
 )
 def test_keeps_the_best_weights(tmp_path, values, best):
@@ -81,6 +81,29 @@ def test_keeps_the_best_weights(tmp_path, values, best):
     assert [path.name for path in tmp_path.glob("*best*")] == ["best.npz"]
 
 
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([0.1, 0.4, 0.35, 0.2], 2),
+        ([0.1, 0.4, 0.35, 0.31], 2),  # not step by step downwards: 0.4 is what counts
+        ([0.4, 0.1, 0.2, 0.35], 3),
+        ([0.4, 0.1, 0.2, 0.34], 0),
+    ],
+)
+def test_keeps_later_weights_that_are_hardly_worse(tmp_path, values, kept):
+    figures = Figures(values)
+    callback = validation(figures, tmp_path, margin=0.0501)
+    toy_training(tmp_path, callbacks=[callback])
+    best = load_npz(tmp_path / "best.npz")[1]
+    assert np.array_equal(best["linear.weight"], figures.shown[kept]["linear.weight"])
+    assert (callback.best_step, callback.best_value) == (10 * (kept + 1), 0.4)
+
+
+def test_hardly_worse_is_no_progress(tmp_path):
+    callback = validation(Figures([0.4, 0.38, 0.39, 0.9]), tmp_path, margin=0.05, patience=2)
+    assert toy_training(tmp_path, callbacks=[callback]).step == 30
+
+
 def test_without_a_best_the_weights_stay(tmp_path):
     callback = validation(Figures([float("nan")] * 4), tmp_path)
     run = toy_training(tmp_path, callbacks=[callback])
@@ -94,7 +117,7 @@ def test_patience(tmp_path):
     callback = validation(Figures([0.1, 0.4, 0.3, 0.4, 0.9]), tmp_path, every=5, patience=2)
     run = toy_training(tmp_path, callbacks=[callback])
     assert run.step == 20
-    assert run.stopped == "no better recall than 0.4000, that of step 10, in 2 validations"
+    assert run.stopped == "no better recall than 0.4000 in 2 validations"
 
 
 def test_progress_renews_patience(tmp_path):
