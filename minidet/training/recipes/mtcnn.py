@@ -91,6 +91,7 @@ RNET = MTCNNRecipe(
     alpha=ALPHA_RNET,
     proposals=ProposalSettings(),
     optimisation=Optimisation(lr=2e-3, weight_decay=1e-4),
+    checkpoint_every=200,
 )
 """For a CPU."""
 
@@ -102,6 +103,7 @@ ONET = MTCNNRecipe(
     # Few boxes without a face get past R-Net; those it almost lets through are negatives, too.
     proposals=ProposalSettings(score_thresholds=(0.4, 0.1)),
     optimisation=Optimisation(lr=3e-3, weight_decay=1e-4),
+    checkpoint_every=100,
 )
 """For a CPU."""
 

@@ -44,7 +44,7 @@ class RetinaFaceRecipe:
     norms: Literal["learn", "frozen", "reestimated"] = "learn"
     validations: int = 10
     patience: int | None = None
-    checkpoint_every: int = 200
+    checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
         check_whole("RetinaFaceRecipe", "batch_size", self.batch_size, least=1)
