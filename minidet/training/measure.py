@@ -78,12 +78,18 @@ def measure_stage(
 
 
 def measure_onet(
-    pnet: Module, rnet: Module, onet: Module, crops: SampleStore, dataset: Dataset
+    pnet: Module,
+    rnet: Module,
+    onet: Module,
+    crops: SampleStore,
+    dataset: Dataset,
+    *,
+    min_face_size: float = 20,
 ) -> dict[str, float]:
     """Return how O-Net does on crops, and how the whole cascade does on photographs."""
     detector = NetworkDetector(
         *(pnet, rnet, onet),
-        settings=MTCNNSettings(score_thresholds=(0.6, 0.7, DOUBTFUL)),
+        settings=MTCNNSettings(min_face_size=min_face_size, score_thresholds=(0.6, 0.7, DOUBTFUL)),
         detect=detect_mtcnn,
         fast_detect=fast.detect_mtcnn,
     )

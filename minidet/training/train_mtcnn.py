@@ -21,6 +21,7 @@ from minidet.training.recipes.mtcnn import ONET, PNET, RNET, MTCNNRecipe
 from minidet.training.sampling import (
     MTCNNBatches,
     Proposer,
+    ProposalSettings,
     Samples,
     SampleStore,
     build_samples,
@@ -111,7 +112,7 @@ def train_mtcnn(
             store,
             own,
             recipe,
-            partial(_measure, done=done, held_out=held_out, validation=validation),
+            partial(_measure, recipe=recipe, done=done, held_out=held_out, validation=validation),
             context={"seed": seed, "weights": None if weights is None else checksum(weights)},
             validation=validation,
             workers=workers,
@@ -178,7 +179,13 @@ def _train_stage(
     def objective(outputs: tuple[Any, ...], targets: MTCNNTargets) -> Objective:
         logits, box_deltas, landmark_deltas = outputs
         return mtcnn_objective(
-            logits, box_deltas, landmark_deltas, targets, alpha=recipe.alpha, mined_share=recipe.mined_share
+            logits,
+            box_deltas,
+            landmark_deltas,
+            targets,
+            alpha=recipe.alpha,
+            mined_share=recipe.mined_share,
+            classification=recipe.classification,
         )
 
     return train_by_recipe(
@@ -189,7 +196,7 @@ def _train_stage(
         folder,
         parameters=network.parameters(),
         context={**context, "samples": store.sha256},
-        measure=partial(measure, recipe.network),
+        measure=measure,
         figure="accuracy" if recipe.network != "onet" or not validation.exhaustive else "average_precision",
         validation=validation,
         name=recipe.network,
@@ -200,18 +207,26 @@ def _train_stage(
 
 
 def _measure(
-    name: str, network: Any, *, done: Mapping[str, Any], held_out: SampleStore, validation: Dataset
+    network: Any, *, recipe: MTCNNRecipe, done: Mapping[str, Any], held_out: SampleStore, validation: Dataset
 ) -> dict[str, float]:
-    """Measure a network in training: on held-out crops, and in its place in the cascade."""
-    if name == "onet":
-        return measure_onet(done["pnet"], done["rnet"], network, held_out, validation)
-    propose = pnet_proposer(network) if name == "pnet" else rnet_proposer(done["pnet"], network)
+    """Measure a network in training: on held-out crops, and in its place in the cascade.
+
+    The cascade looks for faces as small as those that are learnt from.
+    """
+    smallest = recipe.samples.min_face_size
+    if recipe.network == "onet":
+        return measure_onet(done["pnet"], done["rnet"], network, held_out, validation, min_face_size=smallest)
+    settings = ProposalSettings(min_face_size=smallest)
+    if recipe.network == "pnet":
+        propose = pnet_proposer(network, settings)
+    else:
+        propose = rnet_proposer(done["pnet"], network, settings)
     return measure_stage(network, held_out, propose, validation)
 
 
 def _proposer(done: Mapping[str, Any], recipe: MTCNNRecipe) -> Proposer | None:
-    """Return what finds the windows of the next network, with all that are trained already."""
-    if recipe.network == "pnet":
+    """Return what finds the windows of the next network, with all that are trained; None for random ones."""
+    if recipe.proposals is None:
         return None
     if recipe.network == "rnet":
         return pnet_proposer(done["pnet"], recipe.proposals)

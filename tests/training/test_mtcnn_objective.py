@@ -139,6 +139,24 @@ def test_the_sum_by_hand(dtype):
     assert_close(grad_landmarks[3], 2 * landmark_errors[3], OP_TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_focal_by_hand(reduction):
+    """Scores of the truth 1/4, 3/4 and 1/2; boxes and landmarks as before; nothing is mined."""
+    outputs, targets, _, _ = hand_batch(np.float64)
+    mined = mtcnn_objective(*outputs, targets, alpha=ALPHA_PNET, mined_share=0.1, reduction=reduction)
+    objective = mtcnn_objective(
+        *outputs, targets, alpha=ALPHA_PNET, mined_share=0.1, classification="focal", reduction=reduction
+    )
+    cost = 3 / 4 * (3 / 4) ** 2 * LN4 + 1 / 4 * (1 / 4) ** 2 * np.log(4 / 3) + 3 / 4 * (1 / 2) ** 2 * LN2
+    cost /= 3 if reduction == "mean" else 1
+    assert objective.parts == pytest.approx(mined.parts | {"classification": cost})
+    assert objective.kept.tolist() == [True, True, False, False, True]
+    assert objective.value - cost == pytest.approx(mined.value - mined.parts["classification"])
+    assert objective.gradients[0][[2, 3]].tolist() == [[0, 0], [0, 0]]
+    for mine, other in zip(objective.gradients[1:], mined.gradients[1:], strict=True):
+        assert np.array_equal(mine, other)
+
+
 @pytest.mark.parametrize(
     ("alpha", "published"),
     [(ALPHA_PNET, (1, 0.5, 0.5)), (ALPHA_RNET, (1, 0.5, 0.5)), (ALPHA_ONET, (1, 0.5, 1))],

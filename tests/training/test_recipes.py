@@ -102,7 +102,6 @@ def test_refuses_impossible_optimisation(options):
         (PNET, {"network": "lnet"}),
         (PNET, {"floor": 2}),
         (PNET, {"batch_size": 0}),
-        (RNET, {"proposals": None}),
         (PNET, {"proposals": RNET.proposals}),
         (RETINAFACE, {"norms": "off"}),
         (RETINAFACE, {"batch_size": 0}),

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from minidet._check import check_finite, check_float, check_ndim, check_shape
 from minidet._typing import FloatArray
 from minidet.errors import InputError
-from minidet.losses import softmax_cross_entropy, squared_error
+from minidet.losses import focal_loss, softmax_cross_entropy, squared_error
 from minidet.training.mining import keep_hardest
 from minidet.training.objectives.objective import Objective, check_weights, naming_place, sum_over
 
@@ -91,6 +91,7 @@ def mtcnn_objective(
     *,
     alpha: Alpha,
     mined_share: float = 0.7,
+    classification: Literal["mined", "focal"] = "mined",
     reduction: Literal["mean", "sum"] = "mean",
 ) -> Objective:
     r"""Join the tasks of one minibatch into one number.
@@ -100,6 +101,7 @@ def mtcnn_objective(
     where :math:`\beta_i^j` is 1 if sample i has a say in task j, as the table above states, else 0. The
     classification loss is a cross-entropy, and only its largest values count (:func:`keep_hardest
     <minidet.training.mining.keep_hardest>`); those of box and landmarks are squared distances, and all count.
+    In place of mining, a focal loss can weigh every sample by how wrong it is.
 
     Parameters
     ----------
@@ -111,7 +113,9 @@ def mtcnn_objective(
     alpha : Alpha
         ``ALPHA_PNET``, ``ALPHA_RNET`` or ``ALPHA_ONET``.
     mined_share : float
-        Share of the classified samples that is kept, hardest first; 1 keeps all.
+        Share of the classified samples that is kept, hardest first; 1 keeps all. Not read for "focal".
+    classification : "mined" or "focal"
+        Cross-entropy of the hardest samples, or :func:`focal_loss <minidet.losses.focal_loss>` of all.
     reduction : "mean" or "sum"
         "sum" is the equation as printed. "mean" divides each task's sum by the number of samples in it, so
         that neither the batch size nor the mix of samples changes what a learning rate means.
@@ -148,7 +152,7 @@ def mtcnn_objective(
     >>> round(objective.value, 4)  # 1.3863 + 0.5 * 0.04
     1.4063
     """
-    _check(logits, box_deltas, landmark_deltas, targets, reduction)
+    _check(logits, box_deltas, landmark_deltas, targets, classification, reduction)
     types = targets.sample_types
     positive = types == SampleType.POSITIVE  # (M,)
     classified = positive | (types == SampleType.NEGATIVE)
@@ -156,11 +160,12 @@ def mtcnn_objective(
     landmarked = types == SampleType.LANDMARK
     labels = positive.astype(np.intp)
 
-    rows = logits.reshape(len(types), 2)  # P-Net's (M, 2, 1, 1) too
-    with naming_place("mtcnn_objective", classified, ("sample",)):
-        losses, _ = softmax_cross_entropy(rows[classified], labels[classified], reduction="none")
     kept = classified.copy()
-    kept[classified] = keep_hardest(losses, mined_share)
+    if classification == "mined":
+        rows = logits.reshape(len(types), 2)  # P-Net's (M, 2, 1, 1) too
+        with naming_place("mtcnn_objective", classified, ("sample",)):
+            losses, _ = softmax_cross_entropy(rows[classified], labels[classified], reduction="none")
+        kept[classified] = keep_hardest(losses, mined_share)
 
     def task(
         chosen: NDArray[np.bool_],
@@ -181,7 +186,10 @@ def mtcnn_objective(
         )
         return value, gradient.reshape(predictions.shape)
 
-    classification, grad_logits = task(kept, softmax_cross_entropy, logits, labels, alpha.classification)
+    loss: Callable[..., tuple[float, FloatArray]] = (
+        softmax_cross_entropy if classification == "mined" else focal_loss
+    )
+    face, grad_logits = task(kept, loss, logits, labels, alpha.classification)
     box, grad_box_deltas = task(boxed, squared_error, box_deltas, targets.box_deltas, alpha.box)
     landmark, grad_landmark_deltas = 0.0, None
     if landmark_deltas is not None:
@@ -189,8 +197,8 @@ def mtcnn_objective(
             landmarked, squared_error, landmark_deltas, targets.landmark_deltas, alpha.landmark
         )
     return Objective(
-        value=alpha.classification * classification + alpha.box * box + alpha.landmark * landmark,
-        parts={"classification": classification, "box": box, "landmark": landmark},
+        value=alpha.classification * face + alpha.box * box + alpha.landmark * landmark,
+        parts={"classification": face, "box": box, "landmark": landmark},
         gradients=(grad_logits, grad_box_deltas, grad_landmark_deltas),
         kept=kept,
     )
@@ -201,10 +209,13 @@ def _check(
     box_deltas: FloatArray,
     landmark_deltas: FloatArray | None,
     targets: MTCNNTargets,
+    classification: str,
     reduction: str,
 ) -> None:
     if reduction not in ("mean", "sum"):
         raise InputError(f"mtcnn_objective: reduction={reduction!r}; expected 'mean' or 'sum'")
+    if classification not in ("mined", "focal"):
+        raise InputError(f"mtcnn_objective: classification={classification!r}; expected 'mined' or 'focal'")
     types = targets.sample_types
     check_ndim("mtcnn_objective", "sample_types", types, 1, "M,")
     if not np.issubdtype(types.dtype, np.integer):  # True would pass for POSITIVE

@@ -27,13 +27,16 @@ class MTCNNRecipe:
     samples : SampleSettings
         Which crops are made of a photograph.
     proposals : ProposalSettings or None
-        How the networks before find the windows; None for P-Net, which is the first.
+        How the networks before find the windows. None draws them at random: for P-Net, which is the first,
+        and for others to see what the cascade is worth.
     photometric : PhotometricSettings or None
         How the colours of the crops are changed from one look at them to the next.
     alpha : Alpha
         How much each task weighs.
     mined_share : float
         Share of the classified crops that is learnt from, hardest first.
+    classification : "mined" or "focal"
+        Those hardest ones, or all of them by a focal loss.
     optimisation : Optimisation
     floor : float
         Recall at IoU 0.5 that the networks before must reach on the validation photographs: what they miss,
@@ -55,6 +58,7 @@ class MTCNNRecipe:
     ratio: tuple[int, int, int, int] = (3, 1, 1, 2)
     photometric: PhotometricSettings | None = field(default_factory=PhotometricSettings)
     mined_share: float = 0.7
+    classification: Literal["mined", "focal"] = "mined"
     optimisation: Optimisation = field(default_factory=Optimisation)
     floor: float = 0.8
     validations: int = 5
@@ -68,10 +72,9 @@ class MTCNNRecipe:
             check_whole("MTCNNRecipe", name, getattr(self, name), least=1)
         if not is_share(self.floor):
             raise InputError(f"MTCNNRecipe: floor={self.floor!r}; expected 0 to 1")
-        if (self.network == "pnet") != (self.proposals is None):
+        if self.network == "pnet" and self.proposals is not None:
             raise InputError(
-                f"MTCNNRecipe: network={self.network!r} with proposals={self.proposals!r}; "
-                "expected None for P-Net, which is the first, and settings for the others"
+                f"MTCNNRecipe: network='pnet' with proposals={self.proposals!r}; expected None for the first"
             )
 
 

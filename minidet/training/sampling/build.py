@@ -73,7 +73,7 @@ def build_samples(
     settings : SampleSettings
     seed : int
     propose : Proposer, optional
-        The stages before, for R-Net and O-Net.
+        The stages before, for R-Net and O-Net; without, their squares are drawn like P-Net's.
     recipe : dict, optional
         Further plain values that identify the set, beside those this function knows of itself.
     jobs : int, optional
@@ -91,7 +91,7 @@ def build_samples(
     ------
     InputError
         If the folder holds another set, no crops come out, more than half of the photographs cannot be read,
-        or a proposer is missing or not wanted.
+        or a proposer is not wanted.
     """
     folder = Path(folder)
     _check(datasets, network, propose, seed)
@@ -266,10 +266,6 @@ def _check(datasets: Sequence[Dataset], network: str, propose: Proposer | None, 
         raise InputError(f"build_samples: no photographs ({sources}); expected at least one")
     if network == "pnet" and propose is not None:
         raise InputError("build_samples: P-Net is the first stage; expected no proposer")
-    if network != "pnet" and propose is None:
-        raise InputError(
-            f"build_samples: {network} is trained on what the stages before let through; expected a proposer"
-        )
 
 
 def _check_skipped(manifest: dict[str, Any]) -> None:

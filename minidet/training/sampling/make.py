@@ -64,7 +64,8 @@ def make_samples(
         Its number in its data set; goes into ``Samples.photographs``.
     proposals : (P, 4) array, x1 y1 x2 y2
         For R-Net and O-Net: the squares that the networks before let through, in MTCNN's pixels, which count
-        from 1, as in ``trace["merge"]["boxes"]`` and ``trace["refine"]["boxes"]``.
+        from 1, as in ``trace["merge"]["boxes"]`` and ``trace["refine"]["boxes"]``. None gives them the
+        squares of P-Net instead: the wrong way, to compare with.
     negatives : bool
         Whether what is not annotated is background. False for photographs on which not every face is
         annotated: then no crop is called background.
@@ -78,7 +79,7 @@ def make_samples(
     Raises
     ------
     InputError
-        If ``proposals`` are given for P-Net, missing for another network, or not (P, 4) finite numbers.
+        If ``proposals`` are given for P-Net, or not (P, 4) finite numbers.
 
     Examples
     --------
@@ -142,8 +143,6 @@ def _check(network: NetworkName, proposals: FloatArray | None) -> None:
         raise InputError(f"make_samples: network={network!r}; expected 'pnet', 'rnet' or 'onet'")
     if network == "pnet" and proposals is not None:
         raise InputError("make_samples: `proposals` are given for pnet, which is the first and has none")
-    if network != "pnet" and proposals is None:
-        raise InputError(f"make_samples: {network} needs `proposals`: what the networks before let through")
     if proposals is not None:
         check_ndim("make_samples", "proposals", proposals, 2, "P, 4")
         check_shape("make_samples", "proposals", proposals, (len(proposals), 4), "x1 y1 x2 y2 of each")

@@ -427,7 +427,6 @@ def test_a_set_without_crops_is_refused(tmp_path):
         ({"seed": -1}, "seed=-1"),
         ({"seed": 0.5}, "seed=0.5"),
         ({"propose": Corners()}, "P-Net is the first stage; expected no proposer"),
-        ({"network": "onet"}, "onet is trained on what the stages before let through; expected a proposer"),
         ({"jobs": 0}, "jobs=0"),
     ],
 )

@@ -376,12 +376,20 @@ def test_proposals_that_are_no_boxes_are_passed_over():
     np.testing.assert_array_equal(made.windows, [[9, 9, 50, 50]])
 
 
+@pytest.mark.parametrize(("network", "side"), [("rnet", 24), ("onet", 48)])
+def test_without_proposals_the_windows_are_those_of_pnet(network, side):
+    first = make_samples(photo(), "pnet", SampleSettings(), np.random.default_rng(0))
+    later = make_samples(photo(), network, SampleSettings(), np.random.default_rng(0))
+    assert later.crops.shape == (len(first), side, side, 3)
+    np.testing.assert_array_equal(later.sample_types, first.sample_types)
+    np.testing.assert_array_equal(later.windows, first.windows)
+
+
 @pytest.mark.parametrize(
     ("network", "proposals", "expected"),
     [
         ("lnet", None, "network='lnet'; expected 'pnet', 'rnet' or 'onet'"),
         ("pnet", np.zeros((1, 4)), "`proposals` are given for pnet"),
-        ("rnet", None, "rnet needs `proposals`"),
         ("onet", np.zeros(4), r"`proposals` has shape \(4,\); expected \(P, 4\)"),
         ("onet", np.zeros((2, 5)), r"`proposals` has shape \(2, 5\); expected \(2, 4\)"),
         ("onet", np.full((2, 4), np.nan), "`proposals` is not finite in proposal 0"),
