@@ -1,6 +1,5 @@
 """``group_by_content``: copies made on purpose, and a slow twin of the measure."""
 
-import functools
 import io
 import itertools
 import shutil
@@ -171,9 +170,8 @@ def test_a_slow_twin(tmp_path, drawn):
     for path, picture in zip(paths, pictures, strict=True):
         picture.save(path)
     dataset = Dataset([Annotation(path, path.name, []) for path in paths], "twin")
-    likeness = {
-        pair: twin_likeness(*(pictures[i] for i in pair)) for pair in itertools.combinations(range(5), 2)
-    }
+    cells = [[twin_cells(picture, window) for window in twin_windows()] for picture in pictures]
+    likeness = {(i, j): twin_likeness(cells[i], cells[j]) for i, j in itertools.combinations(range(5), 2)}
     values = sorted(likeness.values())
     for low, high in itertools.pairwise(values):
         if high - low < 1e-3:
@@ -189,18 +187,19 @@ def test_a_slow_twin(tmp_path, drawn):
     assert sum(b - a >= 1e-3 for a, b in itertools.pairwise(values)) >= 7
 
 
-def twin_likeness(first, second):
+def twin_windows():
     spans = [(a, b) for a in (0, 6, 12, 18, 24) for b in (0, 6, 12, 18, 24) if a + b <= 25]
     windows = {(*span, 0, 0) for span in spans} | {(0, 0, *span) for span in spans}
-    windows |= set(itertools.product((0, 8), repeat=4))
+    return sorted(windows | set(itertools.product((0, 8), repeat=4)))
+
+
+def twin_likeness(first, second):
+    """Each window of one against the first window, which is the whole, of the other."""
     return max(
-        np.corrcoef(twin_cells(one, window), twin_cells(other, (0, 0, 0, 0)))[0, 1]
-        for one, other in ((first, second), (second, first))
-        for window in windows
+        np.corrcoef(one, other[0])[0, 1] for ones, other in ((first, second), (second, first)) for one in ones
     )
 
 
-@functools.cache
 def twin_cells(picture, window):
     """Grey, 32 x 32, the window of it in 16 x 16 cells, minus the mean around."""
     pixels = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.BOX), np.float64)
