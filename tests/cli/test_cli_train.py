@@ -222,7 +222,10 @@ def test_a_run_names_what_it_holds_out(trained, tmp_path, run):
         *("--weights", trained / "retinaface.npz"),
     )
     assert status == 0, error
-    assert json.loads((report / "report.json").read_text())["data"]["photographs"] == 3
+    recipe = json.loads((report / "report.json").read_text())["recipe"]
+    assert recipe["data"]["source"] == f"{DATA}[{trained / 'held_out.txt'}]"
+    assert len((report / "detections.jsonl").read_text().splitlines()) == 1 + 3
+    assert (report / "mistakes.png").stat().st_size > 0
     assert main([*RETINAFACE, "--steps", "12", "--out", str(trained), "--resume"]) == 0
     assert (trained / "held_out.txt").read_text() == text
 
