@@ -177,7 +177,7 @@ def _mean_around(cells: Float32Array) -> Float32Array:
 
 
 def _alike(thumbnails: NDArray[np.uint8], progress: bool) -> NDArray[np.int64]:
-    """Find the pairs that show one picture; (2, P) indices."""
+    """Find the pairs that show one picture, among them each photograph with itself; (2, P) indices."""
     pairs = [np.empty((2, 0), np.int64)]
     whole = _features(thumbnails, ((0.0, 1.0), (0.0, 1.0)))
     rows = max(1, BLOCK // max(1, len(thumbnails)))
@@ -188,8 +188,7 @@ def _alike(thumbnails: NDArray[np.uint8], progress: bool) -> NDArray[np.int64]:
         for start in range(0, len(thumbnails), rows):
             part = _features(thumbnails[start : start + rows], window)
             first, second = np.nonzero(part @ whole.T >= LIKENESS)
-            other = first + start != second
-            pairs.append(np.stack([first[other] + start, second[other]]))
+            pairs.append(np.stack([first + start, second]))
     return np.concatenate(pairs, axis=1)
 
 

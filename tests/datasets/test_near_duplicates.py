@@ -141,6 +141,27 @@ def test_what_cannot_be_read_is_alone(tmp_path, drawn):
     assert group_of([*paths, tmp_path]) == [0, 1, 2, 3, 4, 5, 6]
 
 
+def test_unreadable_ones_between_copies(tmp_path, drawn):
+    paths = [tmp_path / name for name in ("missing.jpg", "a.png", "none.jpg", "b.png", "c.png")]
+    drawn[0].save(paths[1])
+    drawn[1].save(paths[3])
+    cropped(drawn[1], top=0.2).save(paths[4])
+    assert group_of(paths) == [0, 1, 2, 3, 3]
+
+
+def test_products_are_correlations(drawn):
+    thumbnails = np.stack([np.asarray(picture.convert("L").resize((32, 32))) for picture in drawn])
+    features = module._features(thumbnails, ((0.0, 0.76), (0.08, 1.0)))
+    assert features.shape == (PICTURES, 256)
+    np.testing.assert_allclose(features.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+
+
+def test_numbering_anew():
+    assert module._in_order(np.array([2, 0, 1, 2])).tolist() == [0, 1, 2, 0]
+    assert module._in_order(np.array([7, 7, 3, 9, 3])).tolist() == [0, 0, 1, 2, 1]
+
+
 def test_drawn_pictures_are_not_drawn(monkeypatch):
     first, other = synthetic_dataset(4), synthetic_dataset(4, seed=1)
     monkeypatch.setattr(type(first.annotations[0]), "read", None)

@@ -74,6 +74,17 @@ def test_renumbered_groups_are_the_same_groups():
     np.testing.assert_array_equal(choose_held_out(texts, 99 - groups, 12), held)
 
 
+def test_the_order_within_groups_is_of_no_matter():
+    rng = np.random.default_rng(4)
+    groups = rng.integers(0, 20, 60)
+    texts = np.array([f"{i}.jpg" for i in range(60)])
+    expected = set(texts[choose_held_out(texts.tolist(), groups, 12)])
+    for _ in range(5):
+        order = rng.permutation(60)
+        held = choose_held_out(texts[order].tolist(), groups[order], 12)
+        assert set(texts[order][held]) == expected
+
+
 def test_large_groups():
     five, fifteen = np.repeat([0, 1], [5, 15]), np.repeat([0, 1], [15, 5])
     texts = [str(i) for i in range(20)]
