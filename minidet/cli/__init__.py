@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import minidet
-from minidet.cli import benchmark, check_data, detect, evaluate, label, train, weights
+from minidet.cli import benchmark, check_data, detect, evaluate, label, split, train, weights
 from minidet.cli.terminal import CommandParser, show, show_error
 from minidet.errors import InputError
 
@@ -71,6 +71,7 @@ def make_parser() -> CommandParser:
     check_data.add_parser(verbs)
     evaluate.add_parser(verbs)
     label.add_parser(verbs)
+    split.add_parser(verbs)
     train.add_parser(verbs)
     benchmark.add_parser(verbs)
     return parser

@@ -38,6 +38,7 @@ examples:
   minidet evaluate --data voc:masks/ --model retinaface --save results/
   minidet evaluate --data points:afw/annotations.json --model mtcnn --min-height 0
   minidet evaluate --data voc:masks/ --flip --scales short=500,short=800,native --merge vote
+  minidet evaluate --data voc:masks/ --only runs/masks/held_out.txt --weights runs/masks/retinaface.npz
   minidet evaluate --data widerface:WIDER/ --ground-truth eval_tools/ground_truth --save wider/
   minidet evaluate --ground-truth eval_tools/ground_truth --predictions other/widerface_txt/
 
@@ -62,6 +63,12 @@ def add_parser(verbs: Any) -> None:
         metavar="START:STOP:STEP",
         help="only these photographs, counted from 0, as in Python: ::5 is every fifth. Write --slice=-5: "
         "for the last five, since a word that begins with - is an option",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="FILE",
+        help="only the photographs that this file names, one per line, such as held_out.txt of a training; "
+        "--slice then counts these",
     )
     _add_detector_options(parser.add_argument_group("the detector"))
     _add_view_options(parser.add_argument_group("how it looks at a photograph"))

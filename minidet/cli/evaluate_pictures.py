@@ -96,7 +96,7 @@ def _marked(
     if count_false:
         title += f", {int(false.sum())} false"
     return int(np.count_nonzero(missed) + np.count_nonzero(false)), MarkedPicture(
-        image=faces.path,
+        image=faces.path if faces.on_disk else faces.read(),
         title=title,
         found_boxes=found.boxes[matched.face >= 0],
         missed_boxes=faces.boxes[missed],

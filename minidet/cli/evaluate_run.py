@@ -54,7 +54,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return run_predictions(options, folder)
     if options.data is None:
         raise InputError("nothing to measure on; expected --data KIND:PATH, see minidet evaluate --help")
-    dataset = open_photographs(options.data, options.slice)
+    dataset = open_photographs(options.data, options.slice, options.only)
     views = make_views(options)
     detector = make_detector(options, views)
     settings = MeasureSettings(iou_threshold=options.iou, min_face_size=options.min_height)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from minidet.datasets import Dataset, open_dataset
+from minidet.datasets import Dataset, only_named, open_dataset, read_name_list
 from minidet.errors import InputError
 from minidet.image.io import IMAGE_SUFFIXES
 
@@ -128,15 +128,26 @@ ENDING = "_faces.png"
 AUTHOR = "minidet"
 
 
-def open_photographs(source: str, part: slice | None = None) -> Dataset:
+def open_photographs(source: str, part: slice | None = None, only: str | None = None) -> Dataset:
     """Open a data set, or a part of it, that has photographs.
+
+    Parameters
+    ----------
+    source : str
+        KIND:PATH.
+    part : slice, optional
+        Of those that are left by ``only``.
+    only : path, optional
+        A file that names photographs, one per line.
 
     Raises
     ------
     InputError
-        If it cannot be read or has none.
+        If it cannot be read or has none; if the file names others.
     """
     dataset = open_dataset(source)
+    if only is not None:
+        dataset = only_named(dataset, read_name_list(only, [dataset]), f"{dataset.source}[{only}]")
     if part is not None:
         dataset = dataset[part]
     if not len(dataset):

@@ -32,8 +32,9 @@ examples:
   minidet detect --weights runs/first/retinaface.npz photo.jpg
 
 What is not annotated in a photograph is learnt as background; sets of landmarks, of which not every face is
-known, give MTCNN faces but no background. Without --val every tenth photograph, at most 200, is kept for
-measuring. Weights are those of the best validation, or of a later one hardly worse."""
+known, give MTCNN faces but no background. Without --val and --held-out a tenth of the photographs, at most
+200, is kept for measuring, near-duplicates together; OUT/held_out.txt names them, for minidet evaluate
+--only. Weights are those of the best validation, or of a later one hardly worse."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -55,8 +56,15 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the run that is in the folder")
-    parser.add_argument(
+    measured = parser.add_mutually_exclusive_group()
+    measured.add_argument(
         "--val", metavar="KIND:PATH", help="photographs to measure on (default: a tenth of the others)"
+    )
+    measured.add_argument(
+        "--held-out",
+        metavar="FILE",
+        help="measure on the photographs of --data that this file names, one per line, and do not learn from "
+        "them; minidet split makes one",
     )
     parser.add_argument(
         "--init", metavar="NAME|PATH", help="first weights, for fine-tuning (default: random ones)"

@@ -10,9 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from minidet.cli.files import make_writable, open_photographs
 from minidet.cli.terminal import show
-from minidet.datasets import Annotation, Dataset
+from minidet.datasets import (
+    Dataset,
+    group_by_content,
+    only_named,
+    read_name_list,
+    write_name_list,
+)
+from minidet.datasets.split import choose_held_out
 from minidet.errors import InputError
 from minidet.fast import set_num_threads
 from minidet.training.recipes import (
@@ -39,6 +49,9 @@ Recipe = TypeVar("Recipe", MTCNNRecipe, RetinaFaceRecipe)
 KEPT_FOR_VALIDATION = 200
 """At most so many photographs are kept for measuring, where the user names none."""
 
+HELD_OUT = "held_out.txt"
+"""In the folder of a run, the names of what was measured on and not learnt from."""
+
 
 def run_train(options: argparse.Namespace) -> int:
     """Train and print; return the exit status."""
@@ -48,8 +61,10 @@ def run_train(options: argparse.Namespace) -> int:
     _check_folder(folder, options.resume)
     if options.threads is not None:
         set_num_threads(options.threads)
-    datasets, validation = open_data(options.data, options.val)
+    datasets, validation = open_data(options.data, options.val, options.held_out)
     make_writable(folder)
+    if options.val is None and not (options.resume and (folder / HELD_OUT).exists()):
+        write_name_list(folder / HELD_OUT, [annotation.name for annotation in validation.annotations])
     architecture = ARCHITECTURE if options.model == "retinaface" else "mtcnn"
     common: dict[str, Any] = {
         "validation": validation,
@@ -65,10 +80,13 @@ def run_train(options: argparse.Namespace) -> int:
     return 0
 
 
-def open_data(sources: Sequence[str], validation: str | None) -> tuple[list[Dataset], Dataset]:
+def open_data(
+    sources: Sequence[str], validation: str | None, held_out: str | None = None
+) -> tuple[list[Dataset], Dataset]:
     """Open the data sets to learn from and the one to measure on.
 
-    Without a name for the latter, photographs are taken from the former.
+    Without a name for the latter, photographs are taken from the former: those that the file ``held_out``
+    names, or else :func:`hold_out` chooses.
 
     Raises
     ------
@@ -76,36 +94,78 @@ def open_data(sources: Sequence[str], validation: str | None) -> tuple[list[Data
         If one cannot be read or has no photographs.
     """
     datasets = [open_photographs(source) for source in sources]
-    return hold_out(datasets) if validation is None else (datasets, open_photographs(validation))
+    if validation is not None:
+        return datasets, open_photographs(validation)
+    return hold_out(datasets) if held_out is None else hold_out_named(datasets, held_out)
 
 
 def hold_out(datasets: Sequence[Dataset]) -> tuple[list[Dataset], Dataset]:
-    """Take every tenth photograph out for measuring, or fewer, so that there are not too many.
+    """Take a tenth of the photographs out for measuring, or less, so that there are not too many.
 
-    Sets that do not name every face are kept whole if there are others: on them there is no precision.
+    Near-duplicates stay together, also where they are in several sets: what is measured on is not learnt.
+    From sets that do not name every face nothing is measured if there are others: on them there is no
+    precision. They lose only copies of what is.
 
     Raises
     ------
     InputError
-        If there are fewer than ten photographs to take from.
+        If there are no two different photographs to take from.
     """
-    measurable = [dataset for dataset in datasets if dataset.exhaustive] or list(datasets)
-    photographs = sum(len(dataset) for dataset in measurable)
+    annotations = [annotation for dataset in datasets for annotation in dataset.annotations]
+    exhaustive = any(dataset.exhaustive for dataset in datasets)
+    measurable = [dataset for dataset in datasets if dataset.exhaustive == exhaustive]
+    can_be_held = np.repeat(
+        [dataset.exhaustive == exhaustive for dataset in datasets], [len(dataset) for dataset in datasets]
+    )
+    photographs = int(can_be_held.sum())
     step = max(10, -(-photographs // KEPT_FOR_VALIDATION))
-    kept: list[Annotation] = []
-    learning = []
-    for dataset in datasets:
-        if dataset not in measurable:
-            learning.append(dataset)
-            continue
-        held = dataset[::step].annotations
-        kept.extend(held)
-        rest = [one for number, one in enumerate(dataset.annotations) if number % step]
-        learning.append(_part(dataset, rest, f"but every {step}th"))
-    if not kept or all(len(dataset) == 0 for dataset in learning):
-        raise InputError(f"{photographs} photographs are too few to keep some for measuring; give --val")
-    source = f"every {step}th of {', '.join(dataset.source for dataset in measurable)}"
-    return learning, Dataset(kept, source, exhaustive=all(dataset.exhaustive for dataset in measurable))
+    groups = group_by_content(Dataset(annotations, "all"))
+    names = [annotations[index].name for index in np.flatnonzero(can_be_held)]
+    chosen = choose_held_out(names, groups[can_be_held], -(-photographs // step))
+    held = np.isin(groups, groups[can_be_held][chosen])
+    if not held.any() or held.all():
+        raise InputError(
+            f"{photographs} photographs of one picture are too few to keep some for measuring; give --val"
+        )
+    source = f"every {step}th of {_sources(measurable)}, by content"
+    kept = Dataset(annotations, source, exhaustive=exhaustive).part(held & can_be_held, source)
+    return _learning(datasets, held, f"but every {step}th, by content"), kept
+
+
+def hold_out_named(datasets: Sequence[Dataset], path: str) -> tuple[list[Dataset], Dataset]:
+    """Take the photographs that a file names out for measuring; a name in several sets means all of them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or names others; if none is left to learn from.
+    """
+    names = read_name_list(path, datasets)
+    parts = [only_named(dataset, names, f"{dataset.source}[{path}]") for dataset in datasets]
+    parts = [part for part in parts if len(part)]
+    kept = [annotation for part in parts for annotation in part.annotations]
+    wanted = set(names)
+    held = [annotation.name in wanted for dataset in datasets for annotation in dataset.annotations]
+    if all(held):
+        raise InputError(
+            f"{path} names all {len(held):,} photographs; expected some to be left to learn from"
+        )
+    learning = _learning(datasets, np.array(held), f"but {path}")
+    return learning, Dataset(kept, _sources(parts), exhaustive=all(part.exhaustive for part in parts))
+
+
+def _learning(datasets: Sequence[Dataset], held: NDArray[np.bool_], what: str) -> list[Dataset]:
+    """Return the sets without what is held out of all of them; one of which nothing is left is left out."""
+    parts = np.split(held, np.cumsum([len(dataset) for dataset in datasets])[:-1])
+    return [
+        dataset.part(~part, f"{dataset.source} {what}") if part.any() else dataset
+        for dataset, part in zip(datasets, parts, strict=True)
+        if not part.all()
+    ]
+
+
+def _sources(datasets: Sequence[Dataset]) -> str:
+    return ", ".join(dataset.source for dataset in datasets)
 
 
 def retinaface_recipe(options: argparse.Namespace) -> RetinaFaceRecipe:
@@ -165,7 +225,3 @@ def _check_folder(folder: Path, resume: bool) -> None:
         raise InputError(f"{folder} holds a training; give --resume to go on with it, or another folder")
     if resume and not folder.is_dir():
         raise InputError(f"there is no {folder} to go on with; leave --resume out to begin")
-
-
-def _part(dataset: Dataset, annotations: list[Annotation], what: str) -> Dataset:
-    return Dataset(annotations, f"{dataset.source} {what}", exhaustive=dataset.exhaustive)

@@ -9,9 +9,12 @@ from minidet.datasets.check import DatasetSummary, Problem, check_dataset, summa
 from minidet.datasets.coco import read_coco, write_coco
 from minidet.datasets.dataset import Dataset, load_sample
 from minidet.datasets.mean_face import box_from_landmarks
+from minidet.datasets.name_list import only_named, read_name_list, write_name_list
+from minidet.datasets.near_duplicates import group_by_content
 from minidet.datasets.open import open_dataset
 from minidet.datasets.points import read_points, write_points_json, write_points_list
 from minidet.datasets.sample import Annotation, Sample
+from minidet.datasets.split import split_by_content
 from minidet.datasets.synthetic import (
     SyntheticAnnotation,
     SyntheticDataset,
@@ -35,20 +38,25 @@ __all__ = [
     "WiderImage",
     "box_from_landmarks",
     "check_dataset",
+    "group_by_content",
     "load_sample",
+    "only_named",
     "open_dataset",
     "read_celeba",
     "read_coco",
+    "read_name_list",
     "read_points",
     "read_voc",
     "read_widerface",
     "read_widerface_ground_truth",
     "read_yolo",
+    "split_by_content",
     "summarize_dataset",
     "synthetic_dataset",
     "write_bbx_gt",
     "write_coco",
     "write_label_txt",
+    "write_name_list",
     "write_points_json",
     "write_points_list",
     "write_voc",

@@ -195,6 +195,8 @@ def write_text(path: Path, text: str) -> None:
     InputError
         If it cannot be written.
     """
+    if not path.name:  # "." or "/"
+        raise InputError(f"{path} is a folder; expected a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda file: file.write(text.encode()))

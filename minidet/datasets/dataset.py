@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from minidet.datasets.sample import Annotation, Sample
 
 
@@ -60,6 +63,24 @@ class Dataset(Sequence[Sample]):
             part = ":".join("" if bound is None else str(bound) for bound in bounds)
             return Dataset(self.annotations[index], f"{self.source}[{part}]", exhaustive=self.exhaustive)
         return load_sample(self.annotations[index])
+
+    def part(self, chosen: ArrayLike, source: str) -> Dataset:
+        """Return the chosen photographs as a data set.
+
+        Parameters
+        ----------
+        chosen : (N,) array-like of bool
+        source : str
+            What the part is called.
+
+        Examples
+        --------
+        >>> annotations = [Annotation("a.jpg", "a.jpg", []), Annotation("b.jpg", "b.jpg", [])]
+        >>> [one.name for one in Dataset(annotations, "two").part([False, True], "the second").annotations]
+        ['b.jpg']
+        """
+        kept = [self.annotations[index] for index in np.flatnonzero(chosen).tolist()]
+        return Dataset(kept, source, exhaustive=self.exhaustive)
 
     def __iter__(self) -> Iterator[Sample]:
         return map(load_sample, self.annotations)

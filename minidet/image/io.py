@@ -217,7 +217,7 @@ def _read_pil_image(image: Image.Image, name: str, *, exif: bool) -> NDArray[np.
     with _failure_is_input_error(name):
         image.load()
         if exif:
-            image = _upright(image)
+            image = upright(image)
         values = _pil_values(image)  # (H, W) or (H, W, 3)
 
     what = f"{name} (mode {image.mode})"
@@ -228,7 +228,8 @@ def _read_pil_image(image: Image.Image, name: str, *, exif: bool) -> NDArray[np.
     return _rgb(values)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a PIL image as its EXIF orientation tells."""
     # A picture is still a picture when its EXIF block is garbage; Pillow raises at least SyntaxError then.
     try:
         return ImageOps.exif_transpose(image)

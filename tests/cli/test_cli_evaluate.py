@@ -155,6 +155,17 @@ def test_slice(run, album):
     assert table(out)["data"] == f"voc:{album}[1:]: 1 photograph, 3 faces"
 
 
+def test_only_named_photographs(run, run_error, album, tmp_path):
+    path = tmp_path / "held_out.txt"
+    path.write_text("group.png\n")
+    command = ["evaluate", "--data", f"voc:{album}", "--only", path]
+    assert table(run(*command).out)["data"] == f"voc:{album}[{path}]: 1 photograph, 3 faces"
+    assert run_error(*command, "--slice", "1:") == f"voc:{album}[{path}][1:] has no photographs"
+    path.write_text("group.png\nother.png\n")
+    assert run_error(*command) == f"{path}: 1 of 2 names are not in voc:{album}: 'other.png'"
+    assert "does not exist" in run_error(*command[:-1], tmp_path / "none.txt")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -172,6 +183,10 @@ def test_slice(run, album):
         (
             ["--predictions", "x", "--ground-truth", "y", "--iou", "0.7"],
             "--iou is for --data; the protocol of WIDER FACE is fixed",
+        ),
+        (
+            ["--predictions", "x", "--ground-truth", "y", "--only", "z"],
+            "--only is for --data; the protocol of WIDER FACE is fixed",
         ),
         (
             ["--predictions", "x", "--ground-truth", "y", "--min-face", "30"],

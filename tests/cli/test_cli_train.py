@@ -1,16 +1,19 @@
 """``minidet train`` from data to weights that detect, killed and resumed, and what it refuses."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minidet
 from minidet.cli import main
-from minidet.cli.train_run import hold_out
-from minidet.datasets import Annotation, Dataset, synthetic_dataset
+from minidet.cli.train_run import hold_out, hold_out_named, open_data
+from minidet.datasets import Annotation, Dataset, synthetic_dataset, write_name_list
+from minidet.errors import InputError
 from minidet.training.log import RunLog
 from minidet.training.recipes import RETINAFACE as RETINAFACE_RECIPE
 from minidet.training.recipes import RETINAFACE_FINE_TUNING, RNET
@@ -187,7 +190,10 @@ def test_mtcnn_fine_tunes_from_the_released_weights(tmp_path, monkeypatch):
         ([*RETINAFACE, "--init", "nothing"], "'nothing' is neither a file nor one of"),
         ([*RETINAFACE, "--init", "mtcnn"], "is for mtcnn; expected weights for retinaface_mobilenet025"),
         (["train", "retinaface", "--data", "voc:nowhere"], "there is no 'nowhere'"),
-        (["train", "retinaface", "--data", "synthetic:1"], "1 photographs are too few to keep some"),
+        (
+            ["train", "retinaface", "--data", "synthetic:1"],
+            "1 photographs of one picture are too few to keep some",
+        ),
         ([*RETINAFACE, "--resume"], "to go on with; leave --resume out to begin"),
     ],
 )
@@ -205,22 +211,138 @@ def test_a_run_is_not_overwritten(trained, capsys):
     assert "another recipe (recipe.length.steps: 12 there, 13 here)" in capsys.readouterr().err
 
 
-def test_held_out_photographs_are_not_learnt():
-    first = Dataset([Annotation(f"{i}.jpg", f"{i}.jpg", []) for i in range(25)], "first")
-    points = Dataset([Annotation(f"p{i}.jpg", f"p{i}.jpg", []) for i in range(9)], "points", exhaustive=False)
-    learning, held = hold_out([first, points])
-    assert [one.name for one in held.annotations] == ["0.jpg", "10.jpg", "20.jpg"]
-    assert sorted(one.name for one in learning[0].annotations) == sorted(
-        f"{i}.jpg" for i in range(25) if i % 10
+def test_a_run_names_what_it_holds_out(trained, tmp_path, run):
+    """The list serves a later training and a measurement, and the run goes on with the same photographs."""
+    text = (trained / "held_out.txt").read_text()
+    assert text.splitlines() == [one.name for one in open_data([DATA], None)[1].annotations]
+    assert len(text.splitlines()) == 3
+    report = tmp_path / "report"
+    status, _, error = run(
+        *("evaluate", "--data", DATA, "--only", trained / "held_out.txt", "--save", report),
+        *("--weights", trained / "retinaface.npz"),
     )
+    assert status == 0, error
+    recipe = json.loads((report / "report.json").read_text())["recipe"]
+    assert recipe["data"]["source"] == f"{DATA}[{trained / 'held_out.txt'}]"
+    assert len((report / "detections.jsonl").read_text().splitlines()) == 1 + 3
+    assert (report / "mistakes.png").stat().st_size > 0
+    assert main([*RETINAFACE, "--steps", "12", "--out", str(trained), "--resume"]) == 0
+    assert (trained / "held_out.txt").read_text() == text
+
+
+def test_held_out_by_a_list(tmp_path, capsys):
+    path = tmp_path / "list.txt"
+    write_name_list(path, ["synthetic/000020.png", "synthetic/000003.png"])
+    folder = tmp_path / "run"
+    command = [*RETINAFACE, "--steps", "1", "--out", str(folder), "--held-out", str(path)]
+    assert main(command) == 0
+    assert (folder / "held_out.txt").read_text() == "synthetic/000003.png\nsynthetic/000020.png\n"
+    learning, held = open_data([DATA], None, str(path))
+    assert [one.name for one in held.annotations] == ["synthetic/000003.png", "synthetic/000020.png"]
+    assert held.source == f"{DATA}[{path}]"
+    assert learning[0].source == f"{DATA} but {path}"
+    assert len(learning[0]) == 22
+    assert not {one.name for one in learning[0].annotations} & {one.name for one in held.annotations}
+    # To go on with other photographs would be another training, and changes nothing.
+    write_name_list(path, ["synthetic/000001.png"])
+    assert main([*command, "--resume"]) == 2
+    assert "another recipe" in capsys.readouterr().err
+    assert (folder / "held_out.txt").read_text() == "synthetic/000003.png\nsynthetic/000020.png\n"
+
+
+def test_with_a_set_to_measure_on_nothing_is_held_out(tmp_path):
+    folder = tmp_path / "run"
+    validation = "synthetic:2,seed=9,size=96x96"
+    assert main([*RETINAFACE, "--steps", "1", "--out", str(folder), "--val", validation]) == 0
+    assert not (folder / "held_out.txt").exists()
+
+
+def missing(name, count, exhaustive=True):
+    """Photographs that are not there: no two are alike."""
+    annotations = [Annotation(f"no/{name}{i}.jpg", f"{name}{i}.jpg", []) for i in range(count)]
+    return Dataset(annotations, name, exhaustive=exhaustive)
+
+
+def names(dataset):
+    return [one.name for one in dataset.annotations]
+
+
+def test_held_out_photographs_are_not_learnt():
+    first, points = missing("first", 25), missing("points", 9, exhaustive=False)
+    learning, held = hold_out([first, points])
+    assert len(held) == 3
+    assert set(names(held)) < set(names(first))
+    assert names(learning[0]) == [name for name in names(first) if name not in names(held)]
     assert learning[1] is points
     assert held.exhaustive
+    assert held.source == "every 10th of first, by content"
+    assert learning[0].source == "first but every 10th, by content"
+
+
+def test_sets_that_do_not_name_every_face_are_measured_if_there_are_no_others():
+    learning, held = hold_out([missing("a", 15, exhaustive=False), missing("b", 15, exhaustive=False)])
+    assert len(held) == 3
+    assert not held.exhaustive
+    assert sum(map(len, learning)) == 27
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Three sets of ten pictures each, the same ones in other qualities; the third with points only."""
+    pictures = [Image.fromarray(one.read()) for one in synthetic_dataset(10, seed=3).annotations]
+    sets = []
+    for name, quality in (("a", 95), ("b", 60), ("points", 40)):
+        annotations = []
+        for number, picture in enumerate(pictures):
+            path = tmp_path / f"{name}{number}.jpg"
+            picture.save(path, quality=quality)
+            annotations.append(Annotation(path, path.name, []))
+        sets.append(Dataset(annotations, name, exhaustive=name != "points"))
+    return sets
+
+
+def test_copies_in_other_sets_are_not_learnt_either(copied):
+    learning, held = hold_out(copied)
+    # Twenty can be measured, a tenth of them is, and these two are copies of each other.
+    number = names(held)[0][1]
+    assert names(held) == [f"a{number}.jpg", f"b{number}.jpg"]
+    for dataset, rest in zip(copied, learning, strict=True):
+        assert names(rest) == [name for name in names(dataset) if number not in name]
+
+
+def test_copies_of_one_picture_cannot_be_held_out(copied):
+    same = [Dataset(dataset.annotations[:1], dataset.source) for dataset in copied]
+    with pytest.raises(InputError, match="3 photographs of one picture are too few"):
+        hold_out(same)
+
+
+def test_a_set_of_which_nothing_is_left_is_left_out(tmp_path):
+    write_name_list(tmp_path / "list.txt", ["a0.jpg", "b1.jpg"])
+    sets = [missing("a", 1), missing("b", 3, exhaustive=False), missing("c", 2)]
+    learning, held = hold_out_named(sets, str(tmp_path / "list.txt"))
+    assert [names(one) for one in learning] == [["b0.jpg", "b2.jpg"], ["c0.jpg", "c1.jpg"]]
+    assert learning[1] is sets[2]
+    assert names(held) == ["a0.jpg", "b1.jpg"]
+    assert not held.exhaustive
+    assert held.source == f"a[{tmp_path / 'list.txt'}], b[{tmp_path / 'list.txt'}]"
+    write_name_list(tmp_path / "list.txt", ["a0.jpg"])
+    with pytest.raises(InputError, match="names all 1 photographs; expected some to be left"):
+        hold_out_named(sets[:1], str(tmp_path / "list.txt"))
+
+
+def test_unknown_names_are_counted(tmp_path, run_error):
+    (tmp_path / "list.txt").write_text("x.jpg\nsynthetic/000001.png\ny.jpg\n")
+    out = tmp_path / "run"
+    error = run_error(*RETINAFACE, "--held-out", tmp_path / "list.txt", "--out", out)
+    assert error == f"{tmp_path / 'list.txt'}: 2 of 3 names are not in {DATA}: 'x.jpg', 'y.jpg'"
+    assert not out.exists()
+    error = run_error(*RETINAFACE, "--held-out", tmp_path / "list.txt", "--val", DATA, "--out", out)
+    assert "argument --val: not allowed with argument --held-out" in error
 
 
 def test_of_a_large_set_200_are_held_out():
-    large = Dataset([Annotation(f"{i}.jpg", f"{i}.jpg", []) for i in range(12_880)], "wider")
-    learning, held = hold_out([large])
-    assert len(held) <= 200
+    learning, held = hold_out([missing("wider", 12_880)])
+    assert 190 <= len(held) <= 200
     assert len(learning[0]) + len(held) == 12_880
 
 

@@ -139,6 +139,9 @@ def test_write_text(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(InputError, match=r"cannot write .*a\.txt/b\.txt: "):
         write_text(path / "b.txt", "")
+    for folder in (Path("."), Path("/"), tmp_path):
+        with pytest.raises(InputError, match="is a folder; expected a file"):
+            write_text(folder, "")
 
 
 def test_an_older_file_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

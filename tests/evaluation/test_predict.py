@@ -1,7 +1,8 @@
 """Running a detector over a data set: in order, in parallel, broken off and resumed."""
 
-import _thread
 import json
+import os
+import signal
 import threading
 import time
 
@@ -247,7 +248,12 @@ def test_broken_off_and_resumed(dataset, tmp_path, fail_at, error, jobs):
 
 
 def test_ctrl_c_while_two_are_at_work(dataset, tmp_path):
-    """It comes to the main thread, which waits for results."""
+    """It comes to the main thread, which waits for results; the fourth comes when that has been told."""
+    pressed = threading.Event()
+
+    def interrupt(*_):
+        pressed.set()
+        raise KeyboardInterrupt
 
     class Pressing(NoisyDetector):
         def detect(self, source):
@@ -255,13 +261,17 @@ def test_ctrl_c_while_two_are_at_work(dataset, tmp_path):
                 deadline = time.monotonic() + 30
                 while len(names_in(tmp_path / "broken")) < 3 and time.monotonic() < deadline:
                     time.sleep(0.001)
-                _thread.interrupt_main()
-                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGINT)
+                assert pressed.wait(30)
             return super().detect(source)
 
     expected = run(dataset, NoisyDetector(), journal=tmp_path / "unbroken")
-    with pytest.raises(KeyboardInterrupt):
-        run(dataset, Pressing(), journal=tmp_path / "broken", jobs=2)
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(dataset, Pressing(), journal=tmp_path / "broken", jobs=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert get_num_threads() == THREADS
     assert names_in(tmp_path / "broken") == ["0.png", "1.png", "2.png"]
     assert_same(run(dataset, NoisyDetector(), journal=tmp_path / "broken", jobs=2), expected)
