@@ -93,6 +93,13 @@ def _add_recipe_options(group: Any) -> None:
     group.add_argument("--batch-size", type=count, metavar="N", help="images or crops of a step")
     group.add_argument("--lr", type=_rate, metavar="LR", help="highest learning rate")
     group.add_argument("--size", type=pixels, metavar="N", help="retinaface is shown squares of N pixels")
+    group.add_argument(
+        "--min-face",
+        type=pixels,
+        metavar="N",
+        help="mtcnn learns from faces whose longer side has N pixels or more, landmarks from 2N, and looks "
+        "for such (default: 20, landmarks from 40)",
+    )
     group.add_argument("--patience", type=count, metavar="N", help="end after N validations without progress")
     group.add_argument("--seed", type=_seed, default=0, metavar="S", help="(default: %(default)s)")
 

@@ -189,7 +189,15 @@ def mtcnn_recipes(options: argparse.Namespace) -> tuple[MTCNNRecipe, MTCNNRecipe
     named = (PNET_PAPER, RNET_PAPER, ONET_PAPER) if options.recipe == "paper" else (PNET, RNET, ONET)
     steps = (options.steps or (None,)) * (1 if options.steps and len(options.steps) == 3 else 3)
     pnet, rnet, onet = (_changed(recipe, options, own) for recipe, own in zip(named, steps, strict=True))
+    if options.min_face is not None:
+        pnet, rnet, onet = (_for_faces_from(float(options.min_face), recipe) for recipe in (pnet, rnet, onet))
     return pnet, rnet, onet
+
+
+def _for_faces_from(smallest: float, recipe: MTCNNRecipe) -> MTCNNRecipe:
+    samples = replace(recipe.samples, min_face_size=smallest, min_landmark_face_size=2 * smallest)
+    proposals = recipe.proposals and replace(recipe.proposals, min_face_size=smallest)
+    return replace(recipe, samples=samples, proposals=proposals)
 
 
 def _changed(recipe: Recipe, options: argparse.Namespace, steps: int | None) -> Recipe:
@@ -214,6 +222,8 @@ def _check_options(options: argparse.Namespace) -> None:
                 raise InputError(f"--{name} is for retinaface; mtcnn has none of it")
         if options.recipe == "reference":
             raise InputError("--recipe reference is for retinaface; expected small or paper for mtcnn")
+    elif options.min_face is not None:
+        raise InputError("--min-face is for mtcnn; retinaface learns from faces of all sizes")
     elif options.steps is not None and len(options.steps) != 1:
         raise InputError(f"--steps {','.join(map(str, options.steps))}; expected one number for retinaface")
 

@@ -20,8 +20,8 @@ from minidet.training.objectives import MTCNNTargets, Objective, SampleType, mtc
 from minidet.training.recipes.mtcnn import ONET, PNET, RNET, MTCNNRecipe
 from minidet.training.sampling import (
     MTCNNBatches,
-    Proposer,
     ProposalSettings,
+    Proposer,
     Samples,
     SampleStore,
     build_samples,

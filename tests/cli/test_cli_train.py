@@ -154,6 +154,17 @@ def test_fine_tuning_from_shipped_weights(tmp_path, norms):
     assert kept == (norms == "frozen")
 
 
+def test_faces_from_a_size_up(tmp_path, monkeypatch):
+    """Every network learns from them, and the cascade looks for them."""
+    monkeypatch.setattr("minidet.training.train_mtcnn.check_stage", lambda recall, floor: None)
+    assert main([*MTCNN, "--min-face", "16", "--steps", "1", "--out", str(tmp_path)]) == 0
+    for network in ("pnet", "rnet", "onet"):
+        recipe = json.loads((tmp_path / network / "samples" / "manifest.json").read_text())["recipe"]
+        settings = recipe["settings"]
+        assert (settings["min_face_size"], settings["min_landmark_face_size"]) == (16, 32)
+        assert network == "pnet" or recipe["proposals"]["settings"]["min_face_size"] == 16
+
+
 def test_fine_tuning_has_a_recipe_of_its_own(tmp_path):
     """The rate for random weights would undo in a few steps what the shipped ones know."""
     rates = {}
@@ -181,6 +192,7 @@ def test_mtcnn_fine_tunes_from_the_released_weights(tmp_path, monkeypatch):
     [
         (["train", "mtcnn", "--data", DATA, "--norms", "frozen"], "--norms is for retinaface"),
         (["train", "mtcnn", "--data", DATA, "--size", "96"], "--size is for retinaface"),
+        (["train", "retinaface", "--data", DATA, "--min-face", "12"], "--min-face is for mtcnn"),
         (["train", "mtcnn", "--data", DATA, "--recipe", "reference"], "--recipe reference is for retinaface"),
         ([*RETINAFACE, "--steps", "1,2,3"], "--steps 1,2,3; expected one number for retinaface"),
         ([*RETINAFACE, "--steps", "1,2"], "expected one number, or three"),

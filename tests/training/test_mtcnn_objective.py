@@ -473,7 +473,7 @@ def test_any_layout_and_nothing_is_changed(layout):
 # ---- Refusals --------------------------------------------------------------------------------------
 
 
-def refuses(message, *, maps=False, reduction="mean", mined_share=0.7, **changes):
+def refuses(message, *, maps=False, reduction="mean", mined_share=0.7, classification="mined", **changes):
     """Require this message of a good batch in which one array is replaced, or changed by a function."""
     outputs, targets = random_batch(MIXED)
     arrays = dict(
@@ -482,6 +482,7 @@ def refuses(message, *, maps=False, reduction="mean", mined_share=0.7, **changes
     arrays |= {"targets.sample_types": targets.sample_types}
     arrays |= {"targets.box_deltas": targets.box_deltas, "targets.landmark_deltas": targets.landmark_deltas}
     options = {"alpha": ALPHA_PNET, "reduction": reduction, "mined_share": mined_share}
+    options["classification"] = classification
     for name, change in changes.items():
         arrays[name] = change(arrays[name]) if callable(change) else change
     *outputs, types, box_deltas, landmark_deltas = arrays.values()
@@ -567,6 +568,12 @@ def test_another_type_than_that_of_the_logits(name):
 def test_no_float_type(name, dtype):
     message = f"mtcnn_objective: `{name}` is {dtype}; expected float32 or float64"
     refuses(message, **{name: lambda array: array.astype(dtype)})
+
+
+@pytest.mark.parametrize("classification", ["hinge", None])
+def test_an_unknown_classification(classification):
+    message = f"mtcnn_objective: classification={classification!r}; expected 'mined' or 'focal'"
+    refuses(message, classification=classification)
 
 
 @pytest.mark.parametrize("reduction", ["none", "avg", None])
