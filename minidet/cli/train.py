@@ -52,7 +52,7 @@ def add_parser(verbs: Any) -> None:
         metavar="KIND:PATH",
         action="append",
         required=True,
-        help="photographs to learn from; may be given several times",
+        help="photographs to learn from; may be given several times, and one set twice counts twice",
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the run that is in the folder")

@@ -128,7 +128,8 @@ def hold_out(datasets: Sequence[Dataset]) -> tuple[list[Dataset], Dataset]:
             f"{photographs} photographs of one picture are too few to keep some for measuring; give --val"
         )
     source = f"every {step}th of {_sources(measurable)}, by content"
-    kept = Dataset(annotations, source, exhaustive=exhaustive).part(held & can_be_held, source)
+    measured = held & can_be_held & _first_of_each(datasets)
+    kept = Dataset(annotations, source, exhaustive=exhaustive).part(measured, source)
     return _learning(datasets, held, f"but every {step}th, by content"), kept
 
 
@@ -144,6 +145,7 @@ def hold_out_named(datasets: Sequence[Dataset], path: str) -> tuple[list[Dataset
     parts = [only_named(dataset, names, f"{dataset.source}[{path}]") for dataset in datasets]
     parts = [part for part in parts if len(part)]
     kept = [annotation for part in parts for annotation in part.annotations]
+    kept = [annotation for annotation, first in zip(kept, _first_of_each(parts), strict=True) if first]
     wanted = set(names)
     held = [annotation.name in wanted for dataset in datasets for annotation in dataset.annotations]
     if all(held):
@@ -164,8 +166,15 @@ def _learning(datasets: Sequence[Dataset], held: NDArray[np.bool_], what: str) -
     ]
 
 
+def _first_of_each(datasets: Sequence[Dataset]) -> NDArray[np.bool_]:
+    """Mark each photograph once: a set that is given twice is learnt from twice, and measured on once."""
+    keys = [(dataset.source, annotation.name) for dataset in datasets for annotation in dataset.annotations]
+    place = {key: index for index, key in reversed(list(enumerate(keys)))}  # the first, since it comes last
+    return np.isin(np.arange(len(keys)), list(place.values()))
+
+
 def _sources(datasets: Sequence[Dataset]) -> str:
-    return ", ".join(dataset.source for dataset in datasets)
+    return ", ".join(dict.fromkeys(dataset.source for dataset in datasets))
 
 
 def retinaface_recipe(options: argparse.Namespace) -> RetinaFaceRecipe:

@@ -66,10 +66,10 @@ def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
 
 
 def measure_stage(
-    network: Module, crops: SampleStore, propose: Proposer, dataset: Dataset
+    network: Module, crops: SampleStore, propose: Proposer, dataset: Dataset, *, min_face_size: float = 20
 ) -> dict[str, float]:
     """Return how P-Net or R-Net does on crops, how many faces it lets through, and how many boxes besides."""
-    recall = stage_recall(dataset, propose, progress=False)
+    recall = stage_recall(dataset, propose, min_face_size=min_face_size, progress=False)
     return {
         **measure_crops(network, crops),
         "recall": recall.recall(0.5).value,

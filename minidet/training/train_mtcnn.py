@@ -48,7 +48,7 @@ TITLES = {"pnet": "P-Net", "rnet": "R-Net", "onet": "O-Net"}
 def train_mtcnn(
     datasets: Sequence[Dataset],
     folder: Path,
-    recipes: tuple[MTCNNRecipe, MTCNNRecipe, MTCNNRecipe] = (PNET, RNET, ONET),
+    recipes: Sequence[MTCNNRecipe] = (PNET, RNET, ONET),
     *,
     validation: Dataset,
     weights: Mapping[str, NDArray[Any]] | None = None,
@@ -65,8 +65,8 @@ def train_mtcnn(
     folder : Path
         Gets ``mtcnn.npz`` and a folder per network with its crops, a picture of some of them, the log, the
         curves and the checkpoints. What is finished in it is not done again.
-    recipes : three of MTCNNRecipe
-        Of P-Net, R-Net and O-Net.
+    recipes : sequence of MTCNNRecipe
+        Of P-Net, R-Net and O-Net; or of the first alone, or of two.
     validation : Dataset
         Photographs to measure on: how many faces each stage lets through decides whether there is a next.
     weights : mapping of name to array, optional
@@ -81,7 +81,7 @@ def train_mtcnn(
     Returns
     -------
     Trained
-        Of O-Net's training; ``weights`` is the file with all three networks.
+        Of the last training; ``weights`` is the file with all networks.
 
     Raises
     ------
@@ -96,7 +96,13 @@ def train_mtcnn(
         propose = _proposer(done, recipe)
         if propose is not None:
             before = list(done)[-1]
-            recall = stage_recall(validation, propose, stage=TITLES[before], progress=progress)
+            recall = stage_recall(
+                validation,
+                propose,
+                stage=TITLES[before],
+                min_face_size=recipe.samples.min_face_size,
+                progress=progress,
+            )
             logger.info("%s", recall)
             check_stage(recall, floor=recipe.floor)
         crops = partial(
@@ -221,7 +227,7 @@ def _measure(
         propose = pnet_proposer(network, settings)
     else:
         propose = rnet_proposer(done["pnet"], network, settings)
-    return measure_stage(network, held_out, propose, validation)
+    return measure_stage(network, held_out, propose, validation, min_face_size=smallest)
 
 
 def _proposer(done: Mapping[str, Any], recipe: MTCNNRecipe) -> Proposer | None:

@@ -328,6 +328,25 @@ def test_copies_of_one_picture_cannot_be_held_out(copied):
         hold_out(same)
 
 
+def test_a_set_given_twice_is_learnt_from_twice_and_measured_on_once(tmp_path):
+    first, other = missing("first", 25), missing("other", 1)
+    learning, held = hold_out([first, other, first])
+    assert len(set(names(held))) == len(held) > 0
+    assert names(learning[0]) == names(learning[2]) == [n for n in names(first) if n not in names(held)]
+
+    write_name_list(tmp_path / "list.txt", names(held))
+    learning, listed = hold_out_named([first, other, first], str(tmp_path / "list.txt"))
+    assert names(listed) == names(held)
+    assert names(learning[0]) == names(learning[2])
+
+
+def test_sets_of_one_name_each_are_not_one(tmp_path):
+    """Two drawn sets name their pictures alike."""
+    write_name_list(tmp_path / "list.txt", ["a1.jpg"])
+    sets = [Dataset(missing("a", 3).annotations, source) for source in ("x", "y")]
+    assert names(hold_out_named(sets, str(tmp_path / "list.txt"))[1]) == ["a1.jpg", "a1.jpg"]
+
+
 def test_a_set_of_which_nothing_is_left_is_left_out(tmp_path):
     write_name_list(tmp_path / "list.txt", ["a0.jpg", "b1.jpg"])
     sets = [missing("a", 1), missing("b", 3, exhaustive=False), missing("c", 2)]
