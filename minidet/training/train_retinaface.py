@@ -89,7 +89,7 @@ def train_retinaface(
         thresholds=recipe.loss.thresholds,
         seed=seed,
     )
-    logger.info("%s", batches.describe())
+    logger.info("%s", batches.describe().partition("\n")[0])  # the problems below have been logged already
     draw_training_images(batches, folder / "training_images.png")
     network = first_network(weights, recipe, batches, seed)
 
