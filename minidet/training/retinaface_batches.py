@@ -108,6 +108,11 @@ class RetinaFaceBatches:
         """In so many batches every photograph is shown at least once."""
         return -(-len(self.annotations) // self.batch_size)
 
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether any face to learn has its five points."""
+        return any((one.landmark_mask & ~one.ignore).any() for one in self._usable)
+
     def batch(self, step: int) -> Batch[RetinaFaceTargets]:
         """Make batch number ``step``.
 

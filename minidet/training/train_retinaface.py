@@ -90,6 +90,11 @@ def train_retinaface(
         seed=seed,
     )
     logger.info("%s", batches.describe().partition("\n")[0])  # the problems below have been logged already
+    if weights is not None and not batches.has_landmarks:
+        logger.warning(
+            "no face has landmarks, and what the first weights know of landmarks will be forgotten; "
+            "`minidet label` completes annotations"
+        )
     draw_training_images(batches, folder / "training_images.png")
     network = first_network(weights, recipe, batches, seed)
 

@@ -154,6 +154,37 @@ def test_fine_tuning_from_shipped_weights(tmp_path, norms):
     assert kept == (norms == "frozen")
 
 
+@pytest.mark.parametrize("with_landmarks", [False, True])
+def test_fine_tuning_without_landmarks_is_warned_of(tmp_path, caplog, with_landmarks):
+    drawn = synthetic_dataset(4, seed=3).annotations
+    for number, one in enumerate(drawn):
+        Image.fromarray(one.read()).save(tmp_path / f"{number}.png")
+    entries = [
+        {
+            "image": f"{number}.png",
+            "faces": [
+                {"box": box.tolist(), **({"landmarks5": points.tolist()} if with_landmarks else {})}
+                for box, points in zip(one.boxes, one.landmarks, strict=True)
+            ],
+        }
+        for number, one in enumerate(drawn)
+    ]
+    (tmp_path / "faces.json").write_text(json.dumps(entries))
+    arguments = [
+        "train",
+        "retinaface",
+        "--data",
+        f"points:{tmp_path / 'faces.json'}",
+        "--val",
+        DATA,
+        "--size",
+        "96",
+    ]
+    options = ["--batch-size", "2", "--steps", "1", "--init", "retinaface_mobilenet025"]
+    assert main([*arguments, *options, "--out", str(tmp_path / "run")]) == 0
+    assert ("minidet label" in caplog.text) != with_landmarks
+
+
 def test_faces_from_a_size_up(tmp_path, monkeypatch):
     """Every network learns from them, and the cascade looks for them."""
     monkeypatch.setattr("minidet.training.train_mtcnn.check_stage", lambda recall, floor: None)
