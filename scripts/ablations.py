@@ -9,6 +9,7 @@ table and two pictures. A run that was broken off goes on where it stopped.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,10 +38,10 @@ SMALLEST = 12.0
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 SAMPLES = SampleSettings(min_face_size=SMALLEST, min_landmark_face_size=2 * SMALLEST)
 
-P = replace(PNET, length=Length(steps=3000), samples=SAMPLES, validations=1)
+P = replace(PNET, length=Length(steps=2000), samples=SAMPLES, validations=1)
 R = replace(
     RNET,
-    length=Length(steps=1500),
+    length=Length(steps=1000),
     batch_size=224,
     samples=SAMPLES,
     proposals=ProposalSettings(min_face_size=SMALLEST),
@@ -89,13 +90,23 @@ def main() -> None:
         for number, (name, recipe) in enumerate(P_VARIANTS.items())
     }
     r_curves = {
-        name: [curve(folder / f"r{number}-{seed}", [P, recipe], learning, validation, seed) for seed in SEEDS]
+        name: [
+            curve(with_pnet(folder, number, seed), [P, recipe], learning, validation, seed) for seed in SEEDS
+        ]
         for number, (name, recipe) in enumerate(R_VARIANTS.items())
     }
     lines = [*table("P-Net", p_curves, (50, 100, 200)), "", *table("R-Net", r_curves, (10, 20, 40))]
     (folder / "ablations.md").write_text("\n".join(lines) + "\n")
     for network, curves in (("pnet", p_curves), ("rnet", r_curves)):
         draw(curves, folder / f"ablations_{network}.png")
+
+
+def with_pnet(folder: Path, number: int, seed: int) -> Path:
+    """Return the folder of a run of R-Net, with the P-Net of the first runs in it."""
+    own = folder / f"r{number}-{seed}"
+    if not own.exists():
+        shutil.copytree(folder / f"p0-{seed}" / "pnet", own / "pnet")
+    return own
 
 
 def curve(
