@@ -132,6 +132,11 @@ def train_by_recipe(
                 patience=recipe.patience,
             )
         )
+    whole_recipe = {
+        "recipe": asdict(recipe),
+        **context,
+        "validation": None if validation is None else [data_recipe(validation)],
+    }
     run = train(
         network,
         batches,
@@ -140,11 +145,7 @@ def train_by_recipe(
         recipe.optimisation.make_schedule(steps),
         steps=steps,
         folder=folder,
-        recipe={
-            "recipe": asdict(recipe),
-            **context,
-            "validation": None if validation is None else [data_recipe(validation)],
-        },
+        recipe=whole_recipe,
         callbacks=callbacks,
         max_norm=recipe.optimisation.max_norm,
         checkpoint_every=recipe.checkpoint_every,
@@ -152,6 +153,7 @@ def train_by_recipe(
         progress=progress,
         name=name,
     )
+    write_text(folder / "recipe.json", json.dumps(whole_recipe, indent=2) + "\n")
     return finish(run, folder, folder / f"{name}.npz", architecture)
 
 

@@ -45,7 +45,14 @@ def trained(tmp_path_factory):
 
 def test_the_folder_of_a_run(trained, capsys):
     names = {path.name for path in trained.iterdir()}
-    assert {"retinaface.npz", "log.jsonl", "curves.png", "summary.json", "checkpoint-00000012.npz"} <= names
+    assert {
+        "retinaface.npz",
+        "log.jsonl",
+        "curves.png",
+        "recipe.json",
+        "summary.json",
+        "checkpoint-00000012.npz",
+    } <= names
     detector = minidet.RetinaFace(weights=trained / "retinaface.npz", score_threshold=0.01)
     detector.detect(np.zeros((96, 96, 3), np.uint8))
     records = RunLog.read(trained / "log.jsonl")
