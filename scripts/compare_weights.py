@@ -34,6 +34,7 @@ def main() -> None:
         curves[label] = (curve.recall, curve.precision, curve.value)
         bins[label] = {bounds: (recall.found, recall.faces) for bounds, recall in evaluation.by_size.items()}
     folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
     save_figure(draw_precision_recall(new_axes(), curves), folder / "trained_precision_recall.png")
     save_figure(draw_recall_by_size(new_axes(), bins), folder / "trained_recall_by_height.png")
 

@@ -65,6 +65,13 @@ SHIPPED = {
             licence="for teaching and research",
             origin="trained by minidet from random numbers, on masks, Helen and crops of faces",
         ),
+        ShippedWeights(
+            name="retinaface_masks",
+            architecture="retinaface_mobilenet025",
+            sha256="44e66265be227bf156c6cf051bf588e5c024e6ec949d954c2451a09b0179835f",
+            licence="for teaching and research",
+            origin="retinaface_mobilenet025, fine-tuned by minidet on photographs of masks",
+        ),
     ]
 }
 """By name, as in ``minidet weights list``."""
