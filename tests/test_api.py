@@ -531,5 +531,6 @@ def test_missing_weights(new, weights):
     with pytest.raises(InputError) as caught:
         new(weights=weights)
     assert str(caught.value) == (
-        f"weights: {weights!r} is neither a file nor one of mtcnn, retinaface_mobilenet025"
+        f"weights: {weights!r} is neither a file nor one of mtcnn, retinaface_mobilenet025, "
+        "mtcnn_minidet, retinaface_masks"
     )

@@ -197,7 +197,8 @@ def _joined(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     from scipy.sparse import coo_array  # here, as joblib above
     from scipy.sparse.csgraph import connected_components
 
-    links = coo_array((np.ones(pairs.shape[1], np.bool_), tuple(pairs)), shape=(count, count))
+    places = tuple(pairs.astype(np.int32))  # SciPy 1.11 takes no others
+    links = coo_array((np.ones(pairs.shape[1], np.bool_), places), shape=(count, count))
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
