@@ -1,0 +1,165 @@
+"""Is the answer of a student right, and if not, where and why not?"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minidet.course.catalogue import find_exercise
+from minidet.course.compare import difference
+from minidet.course.exercise import Exercise, Mistake
+from minidet.course.outcome import Outcome, accepts, place_of, run
+from minidet.course.result import Result
+from minidet.course.show import indent, show, show_case
+from minidet.errors import InputError, one_line
+
+
+def check(name: str, function: Callable[..., Any]) -> Result:
+    """Try your own function on the inputs of an exercise.
+
+    Parameters
+    ----------
+    name : str
+        Of an exercise; :func:`minidet.course.exercises` lists them.
+    function : callable
+        Your answer. It is called with the arguments of the exercise's signature: by name if its parameters
+        have the same names, else in that order.
+
+    Returns
+    -------
+    Result
+        ``passed`` says whether all came out right. Printed, it names the mistake if it is a typical one, and
+        shows an input, what your function returned for it and what was expected.
+
+    Raises
+    ------
+    InputError
+        If there is no such exercise, or ``function`` cannot be called.
+
+    Notes
+    -----
+    A mistake is recognised by what it does: for each there is a wrong answer, and whoever returns the same as
+    that, wherever it differs from the right one, has made it.
+
+    Examples
+    --------
+    >>> check("linear", lambda x, weight, bias: x @ weight.T + bias)
+    linear: right, on all 3 inputs.
+    >>> check("linear", lambda x, weight, bias: x @ weight.T).mistakes
+    ('Your layer forgets the bias.',)
+    """
+    exercise = find_exercise(name)
+    if not callable(function):
+        raise InputError(
+            f"course.check: the answer to {name!r} is a {type(function).__name__}; "
+            "expected your function itself, without brackets behind its name"
+        )
+    return judge(exercise, function)
+
+
+def judge(exercise: Exercise, function: Callable[..., Any]) -> Result:
+    """Try a function on the inputs of an exercise that need not be one of the course's.
+
+    Examples
+    --------
+    >>> cases = ({"x": 2}, {"x": 3})
+    >>> double = Exercise("double", "Numbers", "Double.", "a number", lambda x: 2 * x, cases, ())
+    >>> judge(double, lambda x: x + 2)
+    double: not right yet; 1 of 2 inputs comes out right.
+    <BLANKLINE>
+    Input 2 of 2
+      x = 3
+    Returned: 5
+    Expected: 6
+    The number is 5; expected 6.
+    """
+    if not accepts(function, exercise.cases[0]):
+        return _wrong_parameters(exercise, function)
+    outcomes = [run(function, case) for case in exercise.cases]
+    right = [run(exercise.reference, case) for case in exercise.cases]
+    failed = [k for k, (own, wanted) in enumerate(zip(outcomes, right, strict=True)) if not own.like(wanted)]
+    if not failed:
+        return _no_failure(exercise, outcomes, right)
+
+    explained = recognise(exercise.mistakes, exercise, outcomes, right)
+    shown = min(explained[0][1]) if explained else failed[0]
+    sentences = tuple(mistake.sentence for mistake, _ in explained)
+    return _failure(exercise, function, outcomes, right, failed, shown, sentences)
+
+
+def recognise(
+    mistakes: Sequence[Mistake], exercise: Exercise, outcomes: Sequence[Outcome], right: Sequence[Outcome]
+) -> list[tuple[Mistake, set[int]]]:
+    """Find the mistakes that explain wrong outcomes, and which of the cases each explains.
+
+    A mistake counts if the outcomes are those of its wrong answer wherever that differs from the right one,
+    and if one of these is a result: an exception alone has too many causes. If a mistake explains all that is
+    wrong, the others, which explain less, are left out.
+    """
+    failed = {k for k in range(len(right)) if not outcomes[k].like(right[k])}
+    found = []
+    for mistake in mistakes:
+        wrong = [run(mistake.wrong, case) for case in exercise.cases]
+        differing = [k for k in range(len(right)) if not wrong[k].like(right[k])]
+        returned = {k for k in differing if wrong[k].error is None}
+        if returned and all(outcomes[k].like(wrong[k]) for k in differing):
+            found.append((mistake, set(differing), returned))
+    whole = [entry for entry in found if entry[1] == failed]
+    return [(mistake, returned) for mistake, _, returned in (whole[:1] or found)]
+
+
+def _no_failure(exercise: Exercise, outcomes: Sequence[Outcome], right: Sequence[Outcome]) -> Result:
+    count = len(exercise.cases)
+    for case, own, wanted in zip(exercise.cases, outcomes, right, strict=True):
+        if own.changed:
+            changed = own.changed[0]
+            message = (
+                f"{exercise.name}: not right yet; the results are right, but your function changes its "
+                f"argument `{changed}` in place.\nWhoever called it still needs that array. "
+                f"Work on a copy: {changed} = {changed}.copy()"
+            )
+            return Result(exercise.name, False, message, (), case, own.value, wanted.value)
+    return Result(exercise.name, True, f"{exercise.name}: right, on all {count} inputs.")
+
+
+def _failure(
+    exercise: Exercise,
+    function: Callable[..., Any],
+    outcomes: Sequence[Outcome],
+    right: Sequence[Outcome],
+    failed: Sequence[int],
+    shown: int,
+    sentences: tuple[str, ...],
+) -> Result:
+    count = len(exercise.cases)
+    come_out = "comes" if count - len(failed) == 1 else "come"
+    own, wanted = outcomes[shown], right[shown]
+    lines = [
+        f"{exercise.name}: not right yet; {count - len(failed)} of {count} inputs {come_out} out right.",
+        *sentences,
+        "",
+        f"Input {shown + 1} of {count}",
+        "  " + indent(show_case(exercise.cases[shown]), "  "),
+    ]
+    if own.error is not None:
+        error = f"{type(own.error).__name__}: {one_line(own.error)}"
+        lines += [f"Raised{place_of(own.error, function)}", f"  {error}"]
+    else:
+        lines.append("Returned: " + indent(show(own.value), " " * 10))
+    lines.append("Expected: " + indent(show(wanted.value), " " * 10))
+    if own.error is None:
+        lines.append(str(difference(own.value, wanted.value)))
+    if own.changed:
+        lines.append(f"Your function also changes its argument `{own.changed[0]}` in place.")
+    returned = own.value if own.error is None else own.error
+    message = "\n".join(lines)
+    return Result(exercise.name, False, message, sentences, exercise.cases[shown], returned, wanted.value)
+
+
+def _wrong_parameters(exercise: Exercise, function: Callable[..., Any]) -> Result:
+    message = (
+        f"{exercise.name}: your function takes {inspect.signature(function)}; "
+        f"it is called as {exercise.signature}."
+    )
+    return Result(exercise.name, False, message)
