@@ -14,6 +14,9 @@ from minidet.course.result import Result
 from minidet.course.show import indent, show, show_case
 from minidet.errors import InputError, one_line
 
+LEAST_SHARE = 1 / 3
+"""An answer that is wrong everywhere may agree with a mistake by chance where that shows in one input only."""
+
 
 def check(name: str, function: Callable[..., Any]) -> Result:
     """Try your own function on the inputs of an exercise.
@@ -82,31 +85,53 @@ def judge(exercise: Exercise, function: Callable[..., Any]) -> Result:
     if not failed:
         return _no_failure(exercise, outcomes, right)
 
-    explained = recognise(exercise.mistakes, exercise, outcomes, right)
-    shown = min(explained[0][1]) if explained else failed[0]
+    explained = recognise(exercise, outcomes, right)
+    shown = explained[0][1] if explained else failed[0]
     sentences = tuple(mistake.sentence for mistake, _ in explained)
     return _failure(exercise, function, outcomes, right, failed, shown, sentences)
 
 
 def recognise(
-    mistakes: Sequence[Mistake], exercise: Exercise, outcomes: Sequence[Outcome], right: Sequence[Outcome]
-) -> list[tuple[Mistake, set[int]]]:
-    """Find the mistakes that explain wrong outcomes, and which of the cases each explains.
+    exercise: Exercise, outcomes: Sequence[Outcome], right: Sequence[Outcome]
+) -> list[tuple[Mistake, int]]:
+    """Find the mistakes that explain wrong outcomes, and the first case in which each shows.
 
     A mistake counts if the outcomes are those of its wrong answer wherever that differs from the right one,
-    and if one of these is a result: an exception alone has too many causes. If a mistake explains all that is
-    wrong, the others, which explain less, are left out.
+    and if one of these is a result: an exception alone has too many causes. The results of a function that
+    returns several are looked at one by one, so that a mistake in one is recognised beside one in another. Of
+    two mistakes the one is left out that explains only a part of what the other does, and so is one that
+    explains less than ``LEAST_SHARE`` of all that is wrong. The others come in the order of what they explain.
     """
-    failed = {k for k in range(len(right)) if not outcomes[k].like(right[k])}
+    own = _by_part(outcomes, right)
+    wanted = _by_part(right, right)
+    failed = sum(not part.like(wanted[place]) for place, part in own.items())
     found = []
-    for mistake in mistakes:
-        wrong = [run(mistake.wrong, case) for case in exercise.cases]
-        differing = [k for k in range(len(right)) if not wrong[k].like(right[k])]
-        returned = {k for k in differing if wrong[k].error is None}
-        if returned and all(outcomes[k].like(wrong[k]) for k in differing):
-            found.append((mistake, set(differing), returned))
-    whole = [entry for entry in found if entry[1] == failed]
-    return [(mistake, returned) for mistake, _, returned in (whole[:1] or found)]
+    for mistake in exercise.mistakes:
+        wrong = _by_part([run(mistake.wrong, case) for case in exercise.cases], right)
+        differing = {place for place, part in wrong.items() if not part.like(wanted[place])}
+        returned = [case for case, number in sorted(differing) if wrong[case, number].error is None]
+        explains_enough = len(differing) >= LEAST_SHARE * failed
+        if returned and explains_enough and all(own[place].like(wrong[place]) for place in differing):
+            found.append((mistake, differing, returned[0]))
+    found.sort(key=lambda entry: -len(entry[1]))
+    return [
+        (mistake, first)
+        for mistake, explained, first in found
+        if not any(explained < more for _, more, _ in found)
+    ]
+
+
+def _by_part(outcomes: Sequence[Outcome], right: Sequence[Outcome]) -> dict[tuple[int, int], Outcome]:
+    """Take outcomes apart: by case, and by number of the result where a function returns several."""
+    parts = {}
+    for case, (outcome, wanted) in enumerate(zip(outcomes, right, strict=True)):
+        count = len(wanted.value) if isinstance(wanted.value, tuple) else 1
+        several = isinstance(wanted.value, tuple) and isinstance(outcome.value, tuple | list)
+        fits = several and len(outcome.value) == count
+        for number in range(count):
+            value = outcome.value[number] if fits else outcome.value
+            parts[case, number] = Outcome(value, outcome.error)
+    return parts
 
 
 def _no_failure(exercise: Exercise, outcomes: Sequence[Outcome], right: Sequence[Outcome]) -> Result:

@@ -29,7 +29,7 @@ def difference(returned: Any, expected: Any) -> str | None:
     Examples
     --------
     >>> difference(np.array([1.0, 2.0]), np.array([1.0, 3.0]))
-    'At [1] stands 2.0; expected 3.0. 1 of 2 numbers differ.'
+    'At [1] stands 2.0; expected 3.0. 1 of 2 numbers differs.'
     >>> difference([1.0, 2.0], np.array([1.0, 2.0]))
     'It is a list; expected an array: np.array(...) makes one.'
     >>> difference(np.array([1.0, 2.0]), np.array([1.0, 2.0])) is None
@@ -83,7 +83,10 @@ def _difference_of_values(returned: NDArray[Any], expected: NDArray[Any]) -> str
         if expected.dtype.kind in "iub"
         else f"{_short(found, digits)}; expected {_short(wanted, digits)}"
     )
-    return f"At {at} stands {numbers_there}. {differs.sum()} of {differs.size} numbers differ."
+    if differs.size == 1:
+        return f"At {at} stands {numbers_there}."
+    verb = "differs" if differs.sum() == 1 else "differ"
+    return f"At {at} stands {numbers_there}. {differs.sum()} of {differs.size} numbers {verb}."
 
 
 def _differs(returned: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
@@ -103,7 +106,7 @@ def _difference_of_tuples(returned: Any, expected: tuple[Any, ...]) -> str | Non
     if not isinstance(returned, tuple | list):
         return f"It is one {type(returned).__name__}; expected {len(expected)} results: return a, b, ..."
     if len(returned) != len(expected):
-        return f"There are {len(returned)} results; expected {len(expected)}."
+        return f"It holds {_count(len(returned), 'result')}; expected {len(expected)}."
     for number, (one, wanted) in enumerate(zip(returned, expected, strict=True), start=1):
         sentence = difference(one, wanted)
         if sentence is not None:
@@ -117,7 +120,7 @@ def _difference_of_lists(returned: Any, expected: list[float]) -> str | None:
     if np.ndim(returned) != 1 or not all(isinstance(value, numbers.Real) for value in returned):
         return "It does not hold single numbers; expected a list of numbers."
     if len(returned) != len(expected):
-        return f"There are {len(returned)} numbers; expected {len(expected)}."
+        return f"It holds {_count(len(returned), 'number')}; expected {len(expected)}."
     return _difference_of_values(np.array(returned, np.float64), np.array(expected, np.float64))
 
 
@@ -136,6 +139,10 @@ def _difference_of_numbers(returned: Any, expected: float) -> str | None:
     if not _differs(np.array(float(value)), np.array(float(expected))).any():
         return None
     return f"The number is {_short(float(value), 6)}; expected {_short(float(expected), 6)}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _short(value: float, digits: int) -> str:

@@ -20,28 +20,17 @@ def _matched(*, twice: bool = False, strictly: bool = False, next_best: bool = F
 
     def match_detections(boxes: FloatArray, faces: FloatArray, iou_threshold: float) -> Any:
         overlap = iou(boxes, faces)
+        found = np.zeros(len(faces), bool)
         right = np.zeros(len(boxes), bool)
         for k in range(len(boxes)):
-            face = overlap[k].argmax()
-            best = overlap[k, face]
-            if best > iou_threshold if strictly else best >= iou_threshold:
-                right[k] = True
-                if not twice:
-                    overlap[:, face] = (
-                        0 if next_best else np.where(overlap[:, face] > 0, -overlap[:, face], 0)
-                    )
-                    if not next_best:
-                        _block(overlap, face)
+            offered = np.where(found, 0, overlap[k]) if next_best else overlap[k]
+            face = offered.argmax()
+            fits = offered[face] > iou_threshold if strictly else offered[face] >= iou_threshold
+            if fits and (twice or not found[face]):
+                found[face] = right[k] = True
         return right
 
     return match_detections
-
-
-def _block(overlap: FloatArray, face: Any) -> None:
-    """Keep boxes whose best face is taken from turning to another."""
-    taken = overlap[:, face] < 0
-    better = -overlap[:, face] >= overlap.max(axis=1)
-    overlap[taken & better] = 0
 
 
 def _first_match(boxes: FloatArray, faces: FloatArray, iou_threshold: float) -> Any:

@@ -103,7 +103,7 @@ NMS = Exercise(
         "whose IoU with one that is kept "
         "is above the threshold."
     ),
-    returns="indices of the kept boxes, best score first",
+    returns="kept, an array of the indices of the boxes that stay, best score first",
     reference=answers.nms,
     cases=(CHAIN, UNSORTED, EQUAL, SMALL, INSIDE, NONE),
     mistakes=(
@@ -158,7 +158,7 @@ NMS_MIN = Exercise(
         "with a kept one is more than "
         "`threshold` of the smaller of the two, so that a box inside another goes."
     ),
-    returns="indices of the kept boxes, best score first",
+    returns="kept, an array of the indices of the boxes that stay, best score first",
     reference=answers.nms_min,
     cases=(
         _min_case([[0, 0, 10, 10], [1, 1, 5, 5]], [0.75, 0.5], 0.7),
@@ -235,7 +235,7 @@ SOFT_NMS = Exercise(
         "drop those below "
         "score_threshold, and go on with the best of the rest."
     ),
-    returns="(indices in the order taken, their lowered scores)",
+    returns="(kept, an array of indices in the order taken; their lowered scores)",
     reference=answers.soft_nms,
     cases=(
         _soft_case(_row(0, 1, width=3), [0.9, 0.8], 0.5, 0.001),
