@@ -1,4 +1,4 @@
-"""Every exercise: its answer passes, each of its mistakes is called by its name, and a student can read it."""
+"""Every exercise: its answer passes, each mistake is called by its name, and a student can read it."""
 
 import importlib.util
 import inspect

@@ -104,7 +104,7 @@ CELL_WINDOWS = Exercise(
     reference=answers.cell_windows,
     cases=(
         {"rows": np.array([0]), "columns": np.array([3]), "scale": 0.5},
-        {"rows": np.array([0, 2, 5]), "columns": np.array([1, 0, 7]), "scale": 0.6},
+        {"rows": np.array([0, 2, 5]), "columns": np.array([1, 0, 7]), "scale": 0.43},
     ),
     mistakes=(
         Mistake(
