@@ -15,9 +15,9 @@ Expected: 5
 The number is 3; expected 5.
 
 Where to read on: ``exercise`` (what an exercise is), ``catalogue`` (all of them), ``check`` (how an answer
-is judged), ``outcome`` (one run of it), ``compare`` (when two results are the same), ``result`` and ``show`` (what
-the student is told). ``topics`` holds the questions with their inputs and typical mistakes, ``answers`` one
-right answer to each. Look there last.
+is judged), ``outcome`` (one run of it), ``compare`` (when two results are the same), ``result`` and ``show``
+(what the student is told). ``topics`` holds the questions with their inputs and typical mistakes, ``answers``
+one right answer to each. Look there last.
 """
 
 from minidet.course.catalogue import ExerciseList, exercises

@@ -15,7 +15,7 @@ from minidet.course.show import indent, show, show_case
 from minidet.errors import InputError, one_line
 
 LEAST_SHARE = 1 / 3
-"""An answer that is wrong everywhere may agree with a mistake by chance where that shows in one input only."""
+"""An answer that is wrong everywhere may by chance agree with a mistake that shows in one input only."""
 
 
 def check(name: str, function: Callable[..., Any]) -> Result:
@@ -100,7 +100,7 @@ def recognise(
     and if one of these is a result: an exception alone has too many causes. The results of a function that
     returns several are looked at one by one, so that a mistake in one is recognised beside one in another. Of
     two mistakes the one is left out that explains only a part of what the other does, and so is one that
-    explains less than ``LEAST_SHARE`` of all that is wrong. The others come in the order of what they explain.
+    explains less than ``LEAST_SHARE`` of all that is wrong. The one that explains most comes first.
     """
     own = _by_part(outcomes, right)
     wanted = _by_part(right, right)
@@ -125,11 +125,14 @@ def _by_part(outcomes: Sequence[Outcome], right: Sequence[Outcome]) -> dict[tupl
     """Take outcomes apart: by case, and by number of the result where a function returns several."""
     parts = {}
     for case, (outcome, wanted) in enumerate(zip(outcomes, right, strict=True)):
-        count = len(wanted.value) if isinstance(wanted.value, tuple) else 1
-        several = isinstance(wanted.value, tuple) and isinstance(outcome.value, tuple | list)
-        fits = several and len(outcome.value) == count
-        for number in range(count):
-            value = outcome.value[number] if fits else outcome.value
+        if not isinstance(wanted.value, tuple):
+            parts[case, 0] = outcome
+            continue
+        count = len(wanted.value)
+        fits = isinstance(outcome.value, tuple | list) and len(outcome.value) == count
+        # What is no such tuple must not pass for one of its parts; as a tuple of its own it is like none.
+        values = outcome.value if fits else [(outcome.value,)] * count
+        for number, value in enumerate(values):
             parts[case, number] = Outcome(value, outcome.error)
     return parts
 

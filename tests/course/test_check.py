@@ -197,7 +197,7 @@ def test_a_change_in_place_is_told_beside_a_wrong_result():
 
     result = judge(DOUBLE, in_place)
     assert repr(result).splitlines()[-1] == "Your function also changes its argument `x` in place."
-    assert "x = array([3., 4., 5.])" in repr(result), "the argument is shown as it was given"
+    assert "x = array([1., 2.])" in repr(result), "the argument is shown as it was given"
 
 
 def test_a_list_that_is_changed_is_noticed():
@@ -338,7 +338,7 @@ def test_another_number_of_results(wrong):
 
 
 def test_html_says_the_same_and_escapes():
-    of_text = exercise(lambda x: x, ({"x": "<b>"},))
+    of_text = exercise(lambda x: len(x) + 1, ({"x": "<b>"},))
     html = judge(of_text, lambda x: 3)._repr_html_()
     assert "&lt;b&gt;" in html
     assert "<b>own: not right yet; 0 of 1 inputs come out right.</b>" in html

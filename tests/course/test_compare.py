@@ -51,9 +51,9 @@ class Tensor:
         (np.array([1.0]), np.array([np.inf]), "At [0] stands 1.0; expected inf."),
         (np.array([1.0]), np.array([NAN]), "At [0] stands 1.0; expected nan."),
         (
-            np.array([0.12345678]),
-            np.array([0.12345634]),
-            "At [0] stands 0.12345678; expected 0.12345634.",
+            np.array([0.1234561]),
+            np.array([0.1234563]),
+            "At [0] stands 0.1234561; expected 0.1234563.",
         ),
         (ARRAY, (ARRAY, ARRAY), "It is one ndarray; expected 2 results: return a, b, ..."),
         ((ARRAY,), (ARRAY, ARRAY), "It holds 1 result; expected 2."),
