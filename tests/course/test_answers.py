@@ -375,6 +375,11 @@ def test_and_on_other_inputs(name, seed):
     assert_same(name, case)
 
 
+def test_a_share_of_a_whole_number_is_not_cut_by_rounding():
+    assert int(0.7 * 90) == 62
+    assert_same("keep_hardest", {"losses": np.arange(90.0), "share": 0.7})
+
+
 def test_answers_need_nothing_but_numpy():
     folder = Path(find_exercise.__code__.co_filename).parent / "answers"
     files = sorted(folder.glob("*.py"))

@@ -242,6 +242,8 @@ def test_a_buffer_that_is_used_again_is_no_mistake():
         return buffer
 
     assert judge(DOUBLE, reuses).passed
+    pair = exercise(lambda x: (2 * x, x), DOUBLE.cases)
+    assert judge(pair, lambda x: (reuses(x), x)).passed
 
 
 def test_the_arguments_of_one_run_are_not_those_of_the_next():
@@ -310,6 +312,36 @@ def test_two_mistakes_in_two_results_are_both_named():
     result = judge(PAIR, lambda x: (2 * x, x, 7))
     assert result.mistakes == ("The first is doubled.", "The second lacks 1.")
     assert repr(result).splitlines()[1:3] == list(result.mistakes)
+
+
+def test_the_mistake_that_explains_most_comes_first():
+    def wrong(x):
+        return (2 * x, x, 7) if x == 1 else (2 * x, x + 1, 7)
+
+    late = exercise(
+        PAIR.reference,
+        PAIR.cases,
+        ("The second lacks 1 for 1.", lambda x: (x, x if x == 1 else x + 1, 7)),
+        ("The first is doubled.", lambda x: (2 * x, x + 1, 7)),
+    )
+    assert judge(late, wrong).mistakes == ("The first is doubled.",)
+    two = exercise(
+        PAIR.reference,
+        PAIR.cases,
+        ("The second lacks 1 above 1.", lambda x: (x, x + 1 if x == 1 else x, 7)),
+        ("The first is doubled.", lambda x: (2 * x, x + 1, 7)),
+    )
+    result = judge(two, lambda x: (2 * x, x + 1 if x == 1 else x, 7))
+    assert result.mistakes == ("The first is doubled.", "The second lacks 1 above 1.")
+    assert "Input 1 of 3" in repr(result)
+
+
+def test_the_input_is_one_where_the_named_mistake_shows():
+    def wrong(x):
+        return 100 * x if len(x) == 3 else np.abs(2 * x)
+
+    assert judge(DOUBLE, wrong).mistakes == ("You drop the sign.",)
+    assert "Input 3 of 3" in repr(judge(DOUBLE, wrong))
 
 
 def test_a_mistake_that_is_a_part_of_another_is_left_out():

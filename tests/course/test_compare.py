@@ -47,6 +47,7 @@ class Tensor:
             np.array([2.0, 1.0]),
             "At [1] stands NaN: something was divided by zero, or overflowed.",
         ),
+        (np.array([1 / 3]), np.array([2 / 3]), "At [0] stands 0.333333; expected 0.666667."),
         (np.array([np.inf]), np.array([1.0]), "At [0] stands inf; expected 1.0."),
         (np.array([1.0]), np.array([np.inf]), "At [0] stands 1.0; expected inf."),
         (np.array([1.0]), np.array([NAN]), "At [0] stands 1.0; expected nan."),
