@@ -53,11 +53,10 @@ def same(a: Any, b: Any) -> bool:
 
 def _difference_of_arrays(returned: Any, expected: NDArray[Any]) -> str | None:
     if not isinstance(returned, np.ndarray):
-        kind = "a number" if isinstance(returned, numbers.Number) else f"a {type(returned).__name__}"
-        make = (
-            "np.array(...) makes one" if isinstance(returned, list | tuple) else f"its shape {expected.shape}"
-        )
-        return f"It is {kind}; expected an array: {make}."
+        if isinstance(returned, list | tuple):
+            return f"It is a {type(returned).__name__}; expected an array: np.array(...) makes one."
+        kind = "number" if isinstance(returned, numbers.Number) else type(returned).__name__
+        return f"It is a {kind}; expected an array of shape {expected.shape}."
     if returned.shape != expected.shape:
         return f"The shape is {returned.shape}; expected {expected.shape}."
     if expected.dtype.kind in "iu" and returned.dtype.kind in "iu":
