@@ -16,10 +16,11 @@ Where to read on, following an image through the package; no step needs a file o
 ``api``               the classes below
 ``datasets``          annotated photographs, in the formats of WIDER FACE, Pascal VOC, COCO, YOLO, CelebA
 ``evaluation``        average precision, recall, landmark errors, the WIDER FACE protocol
+``course``            exercises with a checker that tells what is wrong with your own NMS
 ====================  ==================================================================================
 """
 
-from minidet import boxes, datasets, evaluation, losses, nn, ops, training
+from minidet import boxes, course, datasets, evaluation, losses, nn, ops, training
 from minidet.api import MTCNN, RetinaFace, detect
 from minidet.detections import Detections, Face
 from minidet.errors import InputError
@@ -38,6 +39,7 @@ __all__ = [
     "Trace",
     "align",
     "boxes",
+    "course",
     "crop",
     "datasets",
     "detect",

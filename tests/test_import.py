@@ -102,6 +102,7 @@ def test_the_names_promised_are_there():
         "Trace",
         "align",
         "boxes",
+        "course",
         "crop",
         "datasets",
         "detect",
