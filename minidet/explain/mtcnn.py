@@ -132,7 +132,9 @@ def _windows(trace: Trace, image: RGBImage) -> dict[str, Any]:
     scores = trace["propose"]["scores"] if n else np.zeros(0, np.float32)
     shown = np.zeros(n, np.bool_)
     shown[np.argsort(-scores, kind="stable")[:MOST_CROPS]] = True
-    levels = np.repeat(np.arange(len(trace["propose"]["per_level"])), trace["propose"]["per_level"]) if n else []
+    levels = (
+        np.repeat(np.arange(len(trace["propose"]["per_level"])), trace["propose"]["per_level"]) if n else []
+    )
     return {
         "level": list(map(int, levels)),
         "box": numbers(trace["propose"]["boxes"] if n else np.zeros((0, 4))),

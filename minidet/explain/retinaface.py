@@ -49,9 +49,7 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     floor = _floor(face_scores, detector.settings.score_threshold)
     # All of them, for the limit on candidates is applied again in the browser.
     wide = copy.copy(detector)
-    wide.settings = replace(
-        detector.settings, score_threshold=floor, max_candidates=max(1, len(face_scores))
-    )
+    wide.settings = replace(detector.settings, score_threshold=floor, max_candidates=max(1, len(face_scores)))
     trace = Detector.trace(wide, image)  # not RetinaFace's, which computes the maps once more
 
     height, width = trace["input"]["x"].shape[2:]
