@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import minidet
+from minidet._typing import RGBImage
 from minidet.cli.arguments import pixels, share
 from minidet.cli.detect import make_detector
-from minidet.cli.files import InputImage
+from minidet.cli.files import STDIN, InputImage
 from minidet.cli.terminal import show
+from minidet.datasets import group_picture
 from minidet.datasets._files import write_text
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings
 from minidet.errors import InputError
@@ -25,6 +27,7 @@ boxes before and after every step, the crops that R-Net and O-Net saw, and slide
 
 EPILOG = """\
 examples:
+  minidet explain -o report.html                              try it on a group picture
   minidet explain photo.jpg -o report.html                    both detectors, a tab for each
   minidet explain photo.jpg -o report.html --model mtcnn      one of them, half the size
   cat photo.jpg | minidet explain - -o report.html            read standard input"""
@@ -39,7 +42,13 @@ def add_parser(verbs: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("image", metavar="IMAGE", help="an image; - for standard input")
+    parser.add_argument(
+        "image",
+        nargs="?",
+        metavar="IMAGE",
+        help="an image; - for standard input (default: a group picture, composed of the portrait that comes "
+        "with matplotlib)",
+    )
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="the page, such as report.html")
     parser.add_argument(
         "--model",
@@ -80,10 +89,17 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--weights {options.weights} with --model both; expected one model for weights")
     models = ("retinaface", "mtcnn") if options.model == "both" else (options.model,)
     detectors = [make_detector(argparse.Namespace(**{**vars(options), "model": model})) for model in models]
-    image = InputImage(options.image)
-    pixels = minidet.read_image(image.source)
-    name = "standard input" if options.image == "-" else Path(options.image).name
+    name, pixels = read(options.image)
     page = explain(pixels, detectors, name=name, min_face=options.min_face or 0)
     write_text(Path(options.out), page)
     show(f"minidet: {options.out} written, {len(page) / 1e6:.1f} MB; open it in a browser", file=sys.stderr)
     return 0
+
+
+def read(argument: str | None) -> tuple[str, RGBImage]:
+    """Return the name and the pixels of the image; a group picture if there is none."""
+    if argument is None:
+        show("minidet: no image given; using a group picture of the bundled portrait", file=sys.stderr)
+        return "a group picture", group_picture()
+    name = "standard input" if argument == STDIN else Path(argument).name
+    return name, minidet.read_image(InputImage(argument).source)

@@ -13,13 +13,19 @@ from minidet._typing import Float32Array, RGBImage
 from minidet.errors import InputError
 from minidet.image import ImageSource, read_image
 
-HEAD = (0.18, 0.03, 0.86, 0.74)
+HEAD = (0.16, 0.02, 0.88, 0.80)
 """Head and shoulders of the bundled portrait, in shares of its width and height."""
 
-HEIGHTS = (230, 190, 150, 120, 96, 76, 60, 46, 36, 28, 22)
-"""Of the pictures of one person, in pixels of a group picture of 600 rows; the face is about half of it."""
+PEOPLE = (  # the back row first, so that those in front cover it
+    *((0.055, 0.30, 70), (0.145, 0.33, 110), (0.275, 0.29, 150), (0.395, 0.36, 88), (0.475, 0.37, 56)),
+    *((0.545, 0.35, 96), (0.665, 0.28, 168), (0.785, 0.35, 80), (0.855, 0.375, 42), (0.93, 0.33, 104)),
+    *((0.12, 0.73, 250), (0.335, 0.75, 220), (0.52, 0.79, 180), (0.69, 0.76, 210), (0.875, 0.70, 290)),
+    *((0.235, 0.93, 34), (0.43, 0.945, 28), (0.605, 0.955, 24), (0.785, 0.945, 31)),  # children at the front
+)
+"""Centre x and y in shares of the picture, and height of the head's cut-out in pixels of a picture of
+900 x 600; the face is about half as high."""
 
-WALL, FLOOR = (176, 186, 190), (112, 98, 88)
+WALL, FLOOR = (196, 204, 206), (120, 100, 84)
 """Colours of the background at its upper and at its lower edge."""
 
 
@@ -54,8 +60,8 @@ def group_picture(
 ) -> RGBImage:
     """Compose a picture with faces of many sizes, to look at what a detector finds and what it misses.
 
-    The heads stand in two rows, the smallest between the others. Every second one is mirrored, and each has a
-    tint, a brightness and a sharpness of its own. The background is a smooth gradient with some grain.
+    Nineteen heads in three rows, the smallest faces about 12 pixels high. Every second one is mirrored, and
+    each has a tint, a brightness and a sharpness of its own. Behind them is a gradient with some grain.
 
     Parameters
     ----------
@@ -63,7 +69,8 @@ def group_picture(
         Anything :func:`minidet.read_image` takes, with the face in the upper middle; by default
         :func:`bundled_portrait_path`.
     width, height : int
-        Of the result, in pixels, at least 64. The heads grow with the smaller of width / 900 and height / 600.
+        Of the result, in pixels, at least 64. The heads grow with the smaller of width / 900 and
+        height / 600.
     seed : int
         Equal numbers give equal pictures.
 
@@ -94,23 +101,11 @@ def group_picture(
     rng = np.random.default_rng(seed)
     canvas = Image.fromarray(_background(height, width, rng))
     scale = min(width / 900, height / 600)
-    for number, (x, y, size) in enumerate(_places(width, height, scale)):
-        person = _person(head, size, mirrored=number % 2 == 1, rng=rng)
-        mask = _soft_edge(*person.size)
-        canvas.paste(person, (x - person.width // 2, y - person.height // 2), mask)
+    for number, (x, y, size) in enumerate(PEOPLE):
+        person = _person(head, max(2, round(size * scale)), mirrored=number % 2 == 1, rng=rng)
+        corner = (round(x * width - person.width / 2), round(y * height - person.height / 2))
+        canvas.paste(person, corner, _soft_edge(*person.size))
     return np.asarray(canvas)
-
-
-def _places(width: int, height: int, scale: float) -> list[tuple[int, int, int]]:
-    """Return centre x, centre y and height of every head: large and small ones take turns along two rows."""
-    shares = (  # of the width and of the height, for HEIGHTS in their order
-        *((0.15, 0.71), (0.43, 0.74), (0.66, 0.78), (0.86, 0.80), (0.10, 0.24), (0.27, 0.26)),
-        *((0.42, 0.24), (0.55, 0.26), (0.66, 0.24), (0.76, 0.26), (0.85, 0.24)),
-    )
-    return [
-        (round(x * width), round(y * height), max(2, round(size * scale)))
-        for (x, y), size in zip(shares, HEIGHTS, strict=True)
-    ]
 
 
 def _person(head: Image.Image, size: int, *, mirrored: bool, rng: np.random.Generator) -> Image.Image:
@@ -125,11 +120,11 @@ def _person(head: Image.Image, size: int, *, mirrored: bool, rng: np.random.Gene
 
 
 def _soft_edge(width: int, height: int) -> Image.Image:
-    """Return a mask that lets the corners of a head's picture fade into the background."""
-    x = np.linspace(-1, 1, width)
+    """Return a mask in the shape of a bust, round above and straight below, with a soft edge."""
+    x = np.abs(np.linspace(-1, 1, width))
     y = np.linspace(-1, 1, height)[:, None]
-    distance = (np.abs(x) ** 4 + np.abs(y) ** 4) ** 0.25  # 1 along a rounded square
-    return Image.fromarray((255 * np.clip((1 - distance) / 0.12, 0, 1)).astype(np.uint8))
+    distance = np.where(y < 0, (x**2.4 + np.abs(y) ** 2.4) ** (1 / 2.4), np.maximum(x, y))
+    return Image.fromarray((255 * np.clip((1 - distance) / 0.1, 0, 1)).astype(np.uint8))
 
 
 def _background(height: int, width: int, rng: np.random.Generator) -> RGBImage:

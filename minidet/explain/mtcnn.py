@@ -2,20 +2,21 @@
 
 In the cascade, what R-Net sees depends on what P-Net's suppression has kept. But R-Net's verdict on one
 window depends on that window alone, and so does O-Net's on what R-Net makes of it. So *every* window that
-P-Net does not reject out of hand is taken through all three networks, with no suppression at all. What is left
-to compute at any setting are comparisons and suppressions, which a browser can do.
+P-Net does not reject out of hand is taken through all three networks, with no suppression at all. What is
+left to compute at any setting are comparisons and suppressions, which a browser can do.
 """
 
 from __future__ import annotations
 
 import copy
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from minidet._typing import Float32Array, FloatArray, IntArray, RGBImage
 from minidet.api import MTCNN
+from minidet.detectors import MTCNNSettings
 from minidet.detectors.mtcnn import inclusive_side, place_landmarks, shift
 from minidet.explain.pictures import CROPS_PER_ROW, crop_sheet, heat_map, numbers, photo
 from minidet.image.crop_squares import pixel_windows
@@ -53,11 +54,12 @@ def record_mtcnn(detector: MTCNN, image: RGBImage) -> dict[str, Any]:
     """
     asked = detector.trace(image)
     maps = asked["pnet"]["scores"] if "pnet" in _names(asked) else []
-    floors = _floors(maps, detector.settings.score_thresholds)
+    settings = cast(MTCNNSettings, detector.settings)
+    floors = _floors(maps, settings.score_thresholds)
     wide = copy.copy(detector)
     # An overlap is never above 1, so nothing is suppressed.
     wide.settings = replace(
-        detector.settings,
+        settings,
         score_thresholds=floors,
         nms_within_level=1.0,
         nms_across_levels=1.0,
@@ -68,7 +70,7 @@ def record_mtcnn(detector: MTCNN, image: RGBImage) -> dict[str, Any]:
     return {
         "model": "mtcnn",
         "recipe": detector.recipe,
-        "settings": asdict(detector.settings),
+        "settings": asdict(settings),
         "floors": list(floors),
         "seconds": [[step.name, round(step.seconds, 6)] for step in asked],
         "levels": [
@@ -132,11 +134,9 @@ def _windows(trace: Trace, image: RGBImage) -> dict[str, Any]:
     scores = trace["propose"]["scores"] if n else np.zeros(0, np.float32)
     shown = np.zeros(n, np.bool_)
     shown[np.argsort(-scores, kind="stable")[:MOST_CROPS]] = True
-    levels = (
-        np.repeat(np.arange(len(trace["propose"]["per_level"])), trace["propose"]["per_level"]) if n else []
-    )
+    per_level = trace["propose"]["per_level"] if n else []
     return {
-        "level": list(map(int, levels)),
+        "level": np.repeat(np.arange(len(per_level)), per_level).tolist(),
         "box": numbers(trace["propose"]["boxes"] if n else np.zeros((0, 4))),
         "pnet_score": numbers(scores),
         "rnet_box": numbers(rnet_box),
@@ -167,7 +167,7 @@ def _has_pixels(boxes: Float32Array, image: RGBImage) -> np.ndarray[Any, np.dtyp
     H, W = image.shape[:2]
     wanted = pixel_windows(boxes)
     start, stop = np.maximum(wanted[:, :2], 0), np.minimum(wanted[:, 2:], [W, H])
-    return (stop > start).all(axis=1)
+    return np.all(stop > start, axis=1)
 
 
 def _counts(trace: Trace) -> dict[str, int]:

@@ -68,25 +68,25 @@ function mtcnnSteps(record, settings, result, view) {
       note: "The photograph at many sizes. P-Net gives every window of 12 × 12 pixels of every level a score: the heat map.",
       panel: () => pyramidPanel(record, c, view.level, (k) => view.change({ level: k })),
     },
-    { id: "windows", label: "P-Net", count: c.windows, layers: [layer("kept", "windows", result.windows, t.box)], note: `Windows with a score of at least ${p}, in pixels of the photograph.` },
-    { id: "within", label: "NMS per level", count: c.proposed, layers: nms(result.proposed, result.windows, t.box, "kept"), note: "Within each level, windows that overlap a better one are dropped." },
-    { id: "across", label: "NMS across levels", count: c.merged, layers: nms(result.merged, result.proposed, t.box, "kept"), note: "The same over all levels together." },
-    { id: "move1", label: "Move", count: c.rnet, layers: [passive(layer("before", "before", result.merged, t.box)), layer("kept", "moved and made square", result.merged, t.rnet_box)], note: "P-Net has also said by how much each edge is off. The boxes are moved, then made square for R-Net." },
+    { id: "windows", label: "P-Net passed", count: c.windows, layers: [layer("kept", "windows", result.windows, t.box)], note: `Windows with a score of at least ${p}, in pixels of the photograph.` },
+    { id: "within", label: "NMS in levels", count: c.proposed, layers: nms(result.proposed, result.windows, t.box, "kept"), note: "Within each level, windows that overlap a better one are dropped." },
+    { id: "across", label: "NMS across", count: c.merged, layers: nms(result.merged, result.proposed, t.box, "kept"), note: "The same over all levels together." },
+    { id: "move1", label: "Moved", count: c.rnet, layers: [passive(layer("before", "before", result.merged, t.box)), layer("kept", "moved and made square", result.merged, t.rnet_box)], note: "P-Net has also said by how much each edge is off. The boxes are moved, then made square for R-Net." },
     {
-      id: "rnet", label: "R-Net", count: c.passed_rnet, layers: [layer("rejected", "rejected", without(result.merged, result.passedRnet), t.rnet_box), layer("kept", "passed", result.passedRnet, t.rnet_box)],
+      id: "rnet", label: "R-Net passed", count: c.passed_rnet, layers: [layer("rejected", "rejected", without(result.merged, result.passedRnet), t.rnet_box), layer("kept", "passed", result.passedRnet, t.rnet_box)],
       note: `R-Net looks at every box at 24 × 24 pixels and keeps those with a score above ${r}.`,
       panel: () => cropPanel(record, "rnet", result.seenByRnet, new Set(result.passedRnet), view.point),
     },
     { id: "refined", label: "NMS", count: c.refined, layers: nms(result.refined, result.passedRnet, t.rnet_box, "kept"), note: "What overlaps a better box is dropped, by R-Net's scores." },
-    { id: "move2", label: "Move", count: c.onet, layers: [passive(layer("before", "before", result.refined, t.rnet_box)), layer("kept", "moved and made square", result.refined, t.onet_box)], note: "R-Net's corrections; then square again." },
+    { id: "move2", label: "Moved", count: c.onet, layers: [passive(layer("before", "before", result.refined, t.rnet_box)), layer("kept", "moved and made square", result.refined, t.onet_box)], note: "R-Net's corrections; then square again." },
     {
-      id: "onet", label: "O-Net", count: c.passed_onet, layers: [layer("rejected", "rejected", without(result.refined, result.passedOnet), t.onet_box), layer("kept", "passed", result.passedOnet, t.onet_box)],
+      id: "onet", label: "O-Net passed", count: c.passed_onet, layers: [layer("rejected", "rejected", without(result.refined, result.passedOnet), t.onet_box), layer("kept", "passed", result.passedOnet, t.onet_box)],
       note: `O-Net looks at 48 × 48 pixels and keeps what scores above ${o}.`,
       panel: () => cropPanel(record, "onet", result.seenByOnet, new Set(result.passedOnet), view.point),
     },
-    { id: "move3", label: "Move", count: c.passed_onet, layers: [passive(layer("before", "before", result.passedOnet, t.onet_box)), layer("kept", "moved", result.passedOnet, t.face_box, t.landmarks)], note: "O-Net's corrections and its five points." },
-    { id: "final", label: "NMS", count: c.faces, layers: nms(result.faces, result.passedOnet, t.face_box, "kept"), note: "The last suppression compares the shared area with the smaller box, so a box within another goes." },
-    { id: "faces", label: "Faces", count: c.faces, layers: [layer("kept", "faces", result.faces, t.face_box, t.landmarks)], note: "What detect returns." },
+    { id: "move3", label: "Moved", count: c.passed_onet, layers: [passive(layer("before", "before", result.passedOnet, t.onet_box)), layer("kept", "moved", result.passedOnet, t.face_box, t.landmarks)], note: "O-Net's corrections and its five points." },
+    { id: "final", label: "Last NMS", count: c.faces, layers: nms(result.faces, result.passedOnet, t.face_box, "kept"), note: "The last suppression compares the shared area with the smaller box, so a box within another goes." },
+    { id: "faces", label: "Faces", count: c.faces, layers: [layer("kept", "faces", result.faces, t.face_box, t.landmarks)], note: "What is left are the faces: the result of detect." },
   ];
 }
 
@@ -106,7 +106,7 @@ function retinafaceSteps(record, settings, result, view) {
     { id: "anchors", label: "Anchors", count: result.counts.candidates, layers: byLevel(c.anchor), note: `Squares stand at every position of every map. These scored above ${settings.score_threshold}.`, panel: () => anchorPanel(record, result) },
     { id: "decode", label: "Boxes", count: result.counts.candidates, layers: [passive(layer("before", "anchors", result.candidates, c.anchor)), ...byLevel(c.box)], note: "Every anchor that fired becomes a box: moved and resized as the network says." },
     { id: "nms", label: "NMS", count: result.counts.kept, layers: [layer("dropped", "dropped", without(result.candidates, result.kept), c.box), layer("kept", "kept", result.kept, c.box)], note: `Best first, boxes that overlap a better one by an IoU above ${settings.iou_threshold} are dropped.` },
-    { id: "faces", label: "Faces", count: result.counts.faces, layers: [layer("kept", "faces", result.faces, c.box, c.landmarks)], note: "What detect returns." },
+    { id: "faces", label: "Faces", count: result.counts.faces, layers: [layer("kept", "faces", result.faces, c.box, c.landmarks)], note: "What is left are the faces: the result of detect." },
   ];
 }
 
@@ -124,12 +124,18 @@ function makeView(record) {
   unpack(record);
   if (record.model === "mtcnn") addSheets(record);
   const sliders = slidersOf(record);
-  const view = { settings: structuredClone(record.settings), step: "faces", level: Math.min(2, Math.max(0, (record.levels?.length ?? 1) - 1)) };
+  const view = { settings: structuredClone(record.settings), step: "faces", level: Math.min(2, Math.max(0, record.levels.length - 1)) };
+  const map = record.features?.find((feature) => feature.name === "context3");
+  if (map) view.map = { name: map.name, picture: map.mean };
   const counts = element("ol", { class: "steps", role: "tablist", "aria-label": "Steps" });
   const check = element("p", { class: "check", role: "status" });
   const note = element("p", { class: "note" });
   const panel = element("div", {});
   const stories = element("div", {});
+  const tab = element("button", {
+    type: "button", role: "tab", id: `tab-${record.model}`, "aria-controls": `model-${record.model}`,
+    onclick: () => showModel(record.model),
+  });
   let result, fates;
 
   const describe = (i) => (record.model === "mtcnn" ? describeWindow : describeCandidate)(record, view.settings, fates, i);
@@ -148,8 +154,10 @@ function makeView(record) {
     controls.append(element("div", { class: "slider" }, element("label", { for: id }, label), range, exact));
   }
   controls.append(
-    element("button", { type: "button", onclick: () => set({ settings: structuredClone(record.settings) }) }, "As the detector was set"),
-    element("p", { class: "hint" }, CANNOT[record.model] + ` Scores below ${record.model === "mtcnn" ? record.floors[0] : record.floor} were not recorded.`),
+    element("button", { type: "button", onclick: () => set({ settings: structuredClone(record.settings) }) }, "Reset"),
+    element("p", { class: "hint" }, CANNOT[record.model] + (record.model === "mtcnn"
+      ? ` What P-Net scores below ${record.floors[0]} was not recorded.` + (record.floors[1] > 0 ? ` What R-Net scores up to ${record.floors[1]} was not shown to O-Net: there are too many windows.` : "")
+      : ` Scores up to ${record.floor} were not recorded.`)),
   );
 
   const node = element(
@@ -192,6 +200,7 @@ function makeView(record) {
       node.dataset.counts = JSON.stringify(result.counts);
       node.dataset.faces = JSON.stringify(result.faces.map((i) => faceOf(record, i)));
       showCheck();
+      tab.textContent = `${NAMES[record.model]}: ${plural(result.counts.faces, "face")}`;
       const tell = record.model === "mtcnn" ? mtcnnStories : retinafaceStories;
       stories.replaceChildren(tell(record, view.settings, result, fates, view.point));
     }
@@ -229,7 +238,7 @@ function makeView(record) {
     check.classList.toggle("bad", !agrees);
   }
 
-  return { record, node, sliders, view, set, update };
+  return { record, node, tab, sliders, view, set };
 }
 
 /** A face as plain numbers: box and score. */
@@ -272,10 +281,10 @@ let shownModel;
 
 function showModel(model, write = true) {
   shownModel = model;
-  for (const { record, node, update, started } of views) {
+  for (const { record, node, tab } of views) {
     node.hidden = record.model !== model;
-    document.getElementById(`tab-${record.model}`).setAttribute("aria-selected", String(!node.hidden));
-    document.getElementById(`tab-${record.model}`).tabIndex = node.hidden ? -1 : 0;
+    tab.setAttribute("aria-selected", String(!node.hidden));
+    tab.tabIndex = node.hidden ? -1 : 0;
   }
   if (write) writeAddress();
 }
@@ -310,15 +319,14 @@ function readAddress() {
 
 function start() {
   document.getElementById("name").textContent = DATA.name;
+  document.head.append(element("style", {}, `.photo-sheet { background-image: url("${DATA.photo}"); }`));
   document.getElementById("summary").textContent = `${DATA.width} × ${DATA.height} pixels`;
   const tabs = document.getElementById("tabs");
   for (const record of DATA.models) {
     const made = makeView(record);
     views.push(made);
     document.getElementById("models").append(made.node);
-    tabs.append(
-      element("button", { type: "button", role: "tab", id: `tab-${record.model}`, "aria-controls": `model-${record.model}`, onclick: () => showModel(record.model) }, NAMES[record.model]),
-    );
+    tabs.append(made.tab);
   }
   tabs.hidden = DATA.models.length < 2;
   tabs.addEventListener("keydown", (event) => arrowKeys(event, tabs.querySelectorAll("button")));

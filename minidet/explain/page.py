@@ -26,8 +26,8 @@ def explain(
 ) -> str:
     """Make a page that shows every step of the detectors on one image, with sliders for their thresholds.
 
-    The page is one HTML text with everything in it. What its sliders do is exact: they choose among results of
-    the networks that were recorded here, by the detector's own rules.
+    The page is one HTML text with everything in it. What its sliders do is exact: they choose among results
+    of the networks that were recorded here, by the detector's own rules.
 
     Parameters
     ----------

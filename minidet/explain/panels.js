@@ -74,6 +74,16 @@ function cropImage(record, network, i) {
   return image;
 }
 
+/** A piece of the photograph around a box, as a square. */
+function photoImage(box) {
+  const side = 48, longest = 1.3 * Math.max(box[2] - box[0], box[3] - box[1], 1), scale = side / longest;
+  const left = (box[0] + box[2] - longest) / 2, top = (box[1] + box[3] - longest) / 2;
+  const image = element("span", { class: "crop-image photo-sheet" });
+  image.style.backgroundSize = `${DATA.width * scale}px ${DATA.height * scale}px`;
+  image.style.backgroundPosition = `${-left * scale}px ${-top * scale}px`;
+  return image;
+}
+
 /** Make the sheets known to the style, so that a hundred crops do not copy them a hundred times. */
 function addSheets(record) {
   const rules = ["rnet", "onet"].map(
@@ -238,6 +248,7 @@ function retinafaceStories(record, settings, result, fates, point) {
         `score ${score(c.score[i])} from an anchor of ${(anchor[2] - anchor[0]).toFixed(0)} on the level of stride ${record.levels[c.level[i]].stride}`,
         `${plural(dropped, "other candidate")} dropped by the NMS, ${weak} below the threshold`,
       ],
+      image: photoImage(boxOf(c.box, i)),
       press: () => point(i),
     };
   };

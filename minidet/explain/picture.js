@@ -59,6 +59,9 @@ function makePicture(data, describe) {
       );
     }
     shown = [];
+    // Among hundreds of boxes thin lines leave something of the photograph.
+    const many = current.layers.reduce((sum, layer) => sum + layer.items.length, 0) > 150;
+    svg.classList.toggle("many", many);
     for (const layer of current.layers) {
       if (hiddenKinds.has(layer.kind)) continue;
       const line = layer.items.map(({ box }) => outline(box)).join("");

@@ -46,7 +46,7 @@ def heat_map(values: FloatArray, low: float, high: float) -> str:
 
 
 def crop_sheet(crops: FloatArray) -> str:
-    """Return a JPEG with all crops (N, size, size, 3), ``CROPS_PER_ROW`` side by side; "" if there is none."""
+    """Return a JPEG of all crops (N, size, size, 3), ``CROPS_PER_ROW`` side by side; "" if there is none."""
     if len(crops) == 0:
         return ""
     N, size = crops.shape[:2]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from minidet._typing import Float32Array, FloatArray, RGBImage
 from minidet.api import Detector, RetinaFace
+from minidet.detectors import RetinaFaceSettings
 from minidet.explain.pictures import heat_map, numbers
 from minidet.trace import Trace
 
@@ -46,10 +47,11 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     """
     asked = detector.trace(image)
     face_scores = asked["network"]["scores"][0, :, 1]  # (A,)
-    floor = _floor(face_scores, detector.settings.score_threshold)
+    settings = cast(RetinaFaceSettings, detector.settings)
+    floor = _floor(face_scores, settings.score_threshold)
     # All of them, for the limit on candidates is applied again in the browser.
     wide = copy.copy(detector)
-    wide.settings = replace(detector.settings, score_threshold=floor, max_candidates=max(1, len(face_scores)))
+    wide.settings = replace(settings, score_threshold=floor, max_candidates=max(1, len(face_scores)))
     trace = Detector.trace(wide, image)  # not RetinaFace's, which computes the maps once more
 
     height, width = trace["input"]["x"].shape[2:]
@@ -59,7 +61,7 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     return {
         "model": "retinaface",
         "recipe": detector.recipe,
-        "settings": {**asdict(detector.settings), "min_face": min_face},
+        "settings": {**asdict(settings), "min_face": min_face},
         "floor": floor,
         "input": [width, height],
         "seconds": step_seconds(asked),
@@ -100,7 +102,7 @@ def level_of_anchor(height: int, width: int) -> np.ndarray[Any, np.dtype[np.intp
 
 
 def _floor(scores: Float32Array, asked: float) -> float:
-    """Return the lowest threshold, in steps of 0.01, with few enough candidates; at most the one asked for."""
+    """Return the lowest threshold, in steps of 0.01, with few enough candidates; at most the one asked."""
     for hundredths in range(round(100 * FLOOR), 100):
         if (scores > hundredths / 100).sum() <= MOST_CANDIDATES:
             return min(asked, hundredths / 100)

@@ -69,7 +69,8 @@ def browse(tmp_path: Path) -> Callable[..., Any]:
             check=True,
         )
         answer = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.DOTALL)
-        assert answer and answer[1], done.stderr[-2000:]
+        assert answer, done.stderr[-2000:]
+        assert answer[1], "the page's scripts have failed"
         return json.loads(html.unescape(answer[1]))
 
     return call

@@ -33,7 +33,7 @@ def test_names_cannot_break_the_page(page: str) -> None:
     assert "<title>&lt;/script&gt;{{data}} " in text
 
 
-def test_the_page_shows_what_was_given(browse: Browse, page: str) -> None:
+def test_the_page_shows_what_was_given(browse: Browse, page: str, group: np.ndarray) -> None:
     shown = browse(
         page,
         """return {
@@ -46,7 +46,10 @@ def test_the_page_shows_what_was_given(browse: Browse, page: str) -> None:
     assert shown == {
         "title": "a <b> & c.png – minidet explain",
         "name": "a <b> & c.png",
-        "tabs": ["RetinaFace", "MTCNN"],
+        "tabs": [
+            f"RetinaFace: {len(minidet.detect(group))} faces",
+            f"MTCNN: {len(minidet.detect(group, 'mtcnn'))} faces",
+        ],
         "hidden": [False, True],
         "bad": 0,
     }
@@ -114,7 +117,8 @@ def test_moving_a_slider_is_kept_in_the_address_and_can_be_undone(browse: Browse
 
 KEYS = """
 const view = document.querySelector("#model-retinaface");
-const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+const press = (node, key) =>
+  node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 const boxes = view.querySelector(".scroller"), tip = view.querySelector(".tip");
 boxes.focus();
 const states = [tip.hidden];
@@ -141,7 +145,8 @@ def test_the_arrow_keys_go_from_step_to_step_and_from_detector_to_detector(brows
       const steps = view.querySelector(".steps");
       steps.querySelector("[aria-selected=true]").focus();
       press(document.activeElement, "ArrowLeft");
-      const left = [document.activeElement.dataset.step, steps.querySelector("[aria-selected=true]").dataset.step];
+      const chosen = steps.querySelector("[aria-selected=true]");
+      const left = [document.activeElement.dataset.step, chosen.dataset.step];
       press(document.activeElement, "Home");
       const home = document.activeElement.dataset.step;
       document.getElementById("tab-retinaface").focus();
@@ -155,7 +160,8 @@ def test_pointing_at_a_box_tells_its_numbers(browse: Browse, page: str, group: n
     x, y = (faces.boxes[0, :2] + faces.boxes[0, 2:]) / 2
     script = f"""
       const scroller = document.querySelector("#model-retinaface .scroller");
-      const tip = scroller.querySelector(".tip"), area = scroller.querySelector(".stage").getBoundingClientRect();
+      const tip = scroller.querySelector(".tip");
+      const area = scroller.querySelector(".stage").getBoundingClientRect();
       const scale = area.width / {group.shape[1]};
       const at = (x, y) => {{
         const place = {{ clientX: area.left + x * scale, clientY: area.top + y * scale, bubbles: true }};
@@ -176,8 +182,10 @@ def test_every_step_of_both_detectors_can_be_shown(browse: Browse, page: str) ->
         seen[record.model] = [];
         for (const id of [...node.querySelectorAll(".steps button")].map((button) => button.dataset.step)) {
           set({ step: id });
-          const legend = [...node.querySelectorAll(".key")].map((key) => Number(key.textContent.match(/\\((\\d+)\\)/)[1]));
-          seen[record.model].push([id, legend, node.querySelectorAll(".crop").length, node.querySelectorAll(".card").length]);
+          const number = (key) => Number(key.textContent.match(/\\((\\d+)\\)/)[1]);
+          const legend = [...node.querySelectorAll(".key")].map(number);
+          const [crops, cards] = [".crop", ".card"].map((kind) => node.querySelectorAll(kind).length);
+          seen[record.model].push([id, legend, crops, cards]);
         }
       }
       return [seen, views.map(({ node }) => JSON.parse(node.dataset.counts))];"""
@@ -205,7 +213,8 @@ def test_every_candidate_has_one_fate_and_belongs_to_one_group(browse: Browse, p
         const groups = groupFates(fates, (i) => -i, (i) => boxOf(boxes, i));
         return {
           members: groups.flatMap((group) => group.members).sort((a, b) => a - b), all: fates.length,
-          faces: groups.filter((group) => group.stage === "face").length, stages: fates.map((fate) => fate.stage),
+          faces: groups.filter((group) => group.stage === "face").length,
+          stages: fates.map((fate) => fate.stage),
           counts: result.counts,
         };
       });"""
@@ -233,7 +242,12 @@ def test_an_image_without_faces(browse: Browse, shape: tuple[int, int]) -> None:
         "return [document.body.dataset.ready > 0, views.map(({ node }) => JSON.parse(node.dataset.faces))];"
     )
     assert browse(page, script) == [True, [[], []]]
-    steps = "const n = views.map(({ set, node }) => [...node.querySelectorAll('.steps button')].map((b) => (set({ step: b.dataset.step }), 1)).length); return n;"
+    steps = """
+      return views.map(({ set, node }) => {
+        const ids = [...node.querySelectorAll(".steps button")].map((button) => button.dataset.step);
+        ids.forEach((step) => set({ step }));
+        return ids.length;
+      });"""
     assert browse(page, steps) == [12, 5]
 
 

@@ -23,7 +23,8 @@ const record = DATA.models.find((one) => one.model === MODEL);
 return SETTINGS.map((settings) => {
   const result = replay(record, settings);
   const scores = record.model === "mtcnn" ? record.windows.onet_score : record.candidates.score;
-  const rivals = (i) => (result.passedOnet || result.candidates).filter((k) => scores[k] === scores[i]).length;
+  const compared = result.passedOnet || result.candidates;
+  const rivals = (i) => compared.filter((k) => scores[k] === scores[i]).length;
   return {
     ...result.counts, unsure: result.unsure,
     found: result.faces.map((i) => faceOf(record, i)), tied: result.faces.map((i) => rivals(i) > 1),
@@ -41,8 +42,8 @@ def replayed(browse: Browse, page: str, model: str, settings: list[dict[str, Any
 def assert_same_faces(answer: dict[str, Any], faces: minidet.Detections) -> None:
     """Require the library's faces to the last bit.
 
-    Which of two boxes with the same score is kept is up to NumPy's sort. They have the same score because they
-    differ by less than a pixel, so that O-Net saw the same crop of both.
+    Which of two boxes with the same score is kept is up to NumPy's sort. They have the same score because
+    they differ by less than a pixel, so that O-Net saw the same crop of both.
     """
     found, tied = np.array(answer["found"]).reshape(-1, 5), np.array(answer["tied"], bool)
     np.testing.assert_array_equal(found[:, 4], faces.scores)
