@@ -49,6 +49,7 @@ function makePicture(data, describe) {
 
   function draw() {
     const parts = [];
+    stage.classList.toggle("mapped", Boolean(current.map));
     if (current.map) {
       const [x1, y1, x2, y2] = current.map.box;
       parts.push(

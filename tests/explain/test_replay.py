@@ -143,6 +143,22 @@ def test_mtcnn_of_the_definitions_and_with_other_settings(browse: Browse, group:
         np.testing.assert_allclose(np.array(answer["found"])[:, 4], trace.detections.scores, atol=1e-6)
 
 
+def test_mtcnn_with_more_windows_than_are_recorded(
+    browse: Browse, monkeypatch: pytest.MonkeyPatch, group: np.ndarray
+) -> None:
+    """Then the sliders of P-Net and R-Net begin higher; above that all is as before."""
+    monkeypatch.setattr("minidet.explain.mtcnn.MOST_WINDOWS", 1)
+    page = explain(group, [minidet.MTCNN()])
+    shares = np.array([0.5, 0.7, 0.7, 0.7])
+    grid = [mtcnn_with(shares, np.array(scores)) for scores in ((0.6, 0.35, 0.7), (0.7, 0.5, 0.1))]
+    answers = replayed(browse, page, "mtcnn", [asdict(detector.settings) for detector in grid])
+    for detector, answer in zip(grid, answers, strict=True):
+        expected = mtcnn_counts(detector.trace(group))
+        assert {name: answer[name] for name in expected} == expected
+    ends = "return ['pnet', 'rnet', 'onet'].map((key) => document.getElementById(`mtcnn-${key}`).min);"
+    assert browse(page, ends) == ["0.6", "0.35", "0"]
+
+
 # ---- RetinaFace ------------------------------------------------------------------------------------
 
 
