@@ -170,6 +170,7 @@ function makeView(record) {
   function set(change, quiet = false) {
     Object.assign(view, change);
     update(Boolean(change.settings));
+    if (change.step) reveal();
     if (!quiet) writeAddress();
   }
   view.change = (change) => set(change, true);
@@ -214,6 +215,12 @@ function makeView(record) {
     panel.replaceChildren(...(step.panel ? [step.panel()] : []));
   }
 
+  /** Scroll the row of steps, which is too long for a phone, so that the chosen one is seen. */
+  function reveal() {
+    const chosen = counts.querySelector("[aria-selected=true]").parentNode;
+    counts.scrollLeft = chosen.offsetLeft - counts.offsetLeft - (counts.clientWidth - chosen.offsetWidth) / 2;
+  }
+
   function stepButton(step, selected) {
     return element(
       "li", { role: "presentation" },
@@ -238,7 +245,7 @@ function makeView(record) {
     check.classList.toggle("bad", !agrees);
   }
 
-  return { record, node, tab, sliders, view, set };
+  return { record, node, tab, sliders, view, set, reveal };
 }
 
 /** A face as plain numbers: box and score. */
@@ -281,8 +288,9 @@ let shownModel;
 
 function showModel(model, write = true) {
   shownModel = model;
-  for (const { record, node, tab } of views) {
+  for (const { record, node, tab, reveal } of views) {
     node.hidden = record.model !== model;
+    if (!node.hidden) reveal();
     tab.setAttribute("aria-selected", String(!node.hidden));
     tab.tabIndex = node.hidden ? -1 : 0;
   }

@@ -45,6 +45,18 @@ def heat_map(values: FloatArray, low: float, high: float) -> str:
     return _data_uri(picture, "PNG", optimize=True)
 
 
+def shrunk(values: FloatArray, longest: int) -> FloatArray:
+    """Average blocks of a map (h, w), as large as it takes to bring its longer side to ``longest`` at most.
+
+    Examples
+    --------
+    >>> shrunk(np.array([[1.0, 3.0, 5.0, 7.0]]), 2)
+    array([[2., 6.]], dtype=float32)
+    """
+    block = -(-max(values.shape) // longest)
+    return np.asarray(Image.fromarray(np.asarray(values, np.float32)).reduce(block))
+
+
 def crop_sheet(crops: FloatArray) -> str:
     """Return a JPEG of all crops (N, size, size, 3), ``CROPS_PER_ROW`` side by side; "" if there is none."""
     if len(crops) == 0:

@@ -11,7 +11,7 @@ import numpy as np
 from minidet._typing import Float32Array, FloatArray, RGBImage
 from minidet.api import Detector, RetinaFace
 from minidet.detectors import RetinaFaceSettings
-from minidet.explain.pictures import heat_map, numbers
+from minidet.explain.pictures import heat_map, numbers, shrunk
 from minidet.trace import Trace
 
 FLOOR = 0.02
@@ -25,6 +25,9 @@ STRIDES, SIZES = (8, 16, 32), ((16, 32), (64, 128), (256, 512))
 
 CHANNELS = 6
 """Channels shown of each map: those that vary most."""
+
+MAP_SIDE = 240
+"""Maps are shown at most so large, in cells, which is their own size up to photographs of 1920 pixels."""
 
 
 def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float = 0) -> dict[str, Any]:
@@ -119,9 +122,12 @@ def _feature(name: str, values: FloatArray) -> dict[str, Any]:
         "shape": [C, h, w],
         "low": float(mean.min()),
         "high": float(mean.max()),
-        "mean": heat_map(mean, mean.min(), mean.max()),
+        "mean": heat_map(shrunk(mean, MAP_SIDE), mean.min(), mean.max()),
         "channels": [
-            {"channel": int(c), "picture": heat_map(values[c], values[c].min(), values[c].max())}
+            {
+                "channel": int(c),
+                "picture": heat_map(shrunk(values[c], MAP_SIDE), values[c].min(), values[c].max()),
+            }
             for c in chosen
         ],
     }

@@ -16,7 +16,7 @@ from minidet.explain import explain
 from minidet.explain import mtcnn as record_of_mtcnn
 from minidet.explain import retinaface as record_of_retinaface
 from minidet.explain.mtcnn import record_mtcnn
-from minidet.explain.pictures import HEAT, crop_sheet, heat_map, numbers, photo
+from minidet.explain.pictures import HEAT, crop_sheet, heat_map, numbers, photo, shrunk
 from minidet.explain.retinaface import level_of_anchor, record_retinaface
 
 Record = Callable[[str], dict[str, Any]]
@@ -216,6 +216,12 @@ def test_a_photo_is_shrunk_only_if_too_large() -> None:
     image = np.zeros((30, 60, 3), np.uint8)
     assert picture(photo(image, 60)).size == (60, 30)
     assert picture(photo(image, 20)).size == (20, 10)
+
+
+def test_a_map_is_shrunk_only_if_too_large() -> None:
+    values = np.arange(12.0).reshape(2, 6)
+    np.testing.assert_array_equal(shrunk(values, 6), values)
+    np.testing.assert_array_equal(shrunk(values, 5), [[3.5, 5.5, 7.5]])
 
 
 def test_numbers_and_sheets_of_nothing() -> None:
