@@ -16,6 +16,7 @@ Where to read on, following an image through the package; no step needs a file o
 ``api``               the classes below
 ``datasets``          annotated photographs, in the formats of WIDER FACE, Pascal VOC, COCO, YOLO, CelebA
 ``evaluation``        average precision, recall, landmark errors, the WIDER FACE protocol
+``explain``           one photograph explained: every step of a detector as a page
 ====================  ==================================================================================
 """
 

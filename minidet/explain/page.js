@@ -122,7 +122,6 @@ function mapBox(record, name) {
 
 function makeView(record) {
   unpack(record);
-  if (record.model === "mtcnn") addSheets(record);
   const sliders = slidersOf(record);
   const view = { settings: structuredClone(record.settings), step: "faces", level: Math.min(2, Math.max(0, record.levels.length - 1)) };
   const map = record.features?.find((feature) => feature.name === "context3");
@@ -137,6 +136,8 @@ function makeView(record) {
     onclick: () => showModel(record.model),
   });
   let result, fates;
+  let drawn = false; // whether the stories are those of `result`
+  let opened = false;
 
   const describe = (i) => (record.model === "mtcnn" ? describeWindow : describeCandidate)(record, view.settings, fates, i);
   const picture = makePicture(DATA, describe);
@@ -161,7 +162,7 @@ function makeView(record) {
   );
 
   const node = element(
-    "div", { class: "model", id: `model-${record.model}`, role: "tabpanel", "aria-label": NAMES[record.model] },
+    "div", { class: "model", hidden: true, id: `model-${record.model}`, role: "tabpanel", "aria-label": NAMES[record.model] },
     counts,
     element("div", { class: "columns" }, element("div", {}, note, picture.node), element("aside", {}, element("h3", {}, "Thresholds"), controls, check, timing(record))),
     panel, stories,
@@ -169,7 +170,8 @@ function makeView(record) {
 
   function set(change, quiet = false) {
     Object.assign(view, change);
-    update(Boolean(change.settings));
+    if (change.settings) compute();
+    draw();
     if (change.step) reveal();
     if (!quiet) writeAddress();
   }
@@ -189,21 +191,30 @@ function makeView(record) {
     return with_i.length ? with_i[with_i.length - 1].id : view.step;
   }
 
-  function update(again = true) {
-    if (again || !result) {
-      result = replay(record, view.settings);
-      fates = (record.model === "mtcnn" ? mtcnnFates : retinafaceFates)(record, result);
-      for (const { range, exact, read } of inputs.values()) {
-        const value = read(view.settings);
-        range.value = value;
-        if (document.activeElement !== exact) exact.value = value;
-      }
-      node.dataset.counts = JSON.stringify(result.counts);
-      node.dataset.faces = JSON.stringify(result.faces.map((i) => faceOf(record, i)));
-      showCheck();
-      tab.textContent = `${NAMES[record.model]}: ${plural(result.counts.faces, "face")}`;
+  function compute() {
+    result = replay(record, view.settings);
+    fates = (record.model === "mtcnn" ? mtcnnFates : retinafaceFates)(record, result);
+    drawn = false;
+    for (const { range, exact, read } of inputs.values()) {
+      const value = read(view.settings);
+      range.value = value;
+      if (document.activeElement !== exact) exact.value = value;
+    }
+    node.dataset.counts = JSON.stringify(result.counts);
+    node.dataset.faces = JSON.stringify(result.faces.map((i) => faceOf(record, i)));
+    showCheck();
+    tab.textContent = `${NAMES[record.model]}: ${plural(result.counts.faces, "face")}`;
+  }
+
+  /** Draw what can be seen: the other detector waits until it is shown. */
+  function draw() {
+    if (node.hidden) return;
+    if (!opened && record.model === "mtcnn") addSheets(record);
+    opened = true;
+    if (!drawn) {
       const tell = record.model === "mtcnn" ? mtcnnStories : retinafaceStories;
       stories.replaceChildren(tell(record, view.settings, result, fates, view.point));
+      drawn = true;
     }
     const steps = stepsOf(record, view.settings, result, fates, view);
     const step = steps.find(({ id }) => id === view.step) || steps[steps.length - 1];
@@ -217,6 +228,7 @@ function makeView(record) {
 
   /** Scroll the row of steps, which is too long for a phone, so that the chosen one is seen. */
   function reveal() {
+    if (node.hidden) return;
     const chosen = counts.querySelector("[aria-selected=true]").parentNode;
     counts.scrollLeft = chosen.offsetLeft - counts.offsetLeft - (counts.clientWidth - chosen.offsetWidth) / 2;
   }
@@ -245,7 +257,7 @@ function makeView(record) {
     check.classList.toggle("bad", !agrees);
   }
 
-  return { record, node, tab, sliders, view, set, reveal };
+  return { record, node, tab, sliders, view, set, draw, reveal };
 }
 
 /** A face as plain numbers: box and score. */
@@ -288,9 +300,10 @@ let shownModel;
 
 function showModel(model, write = true) {
   shownModel = model;
-  for (const { record, node, tab, reveal } of views) {
+  for (const { record, node, tab, draw, reveal } of views) {
     node.hidden = record.model !== model;
-    if (!node.hidden) reveal();
+    draw();
+    reveal();
     tab.setAttribute("aria-selected", String(!node.hidden));
     tab.tabIndex = node.hidden ? -1 : 0;
   }
