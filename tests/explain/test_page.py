@@ -218,11 +218,12 @@ def test_every_candidate_has_one_fate_and_belongs_to_one_group(browse: Browse, p
           members: groups.flatMap((group) => group.members).sort((a, b) => a - b), all: fates.length,
           faces: groups.filter((group) => group.stage === "face").length,
           stages: fates.map((fate) => fate.stage),
-          counts: result.counts,
+          leaders: groups.map((group) => group.stage), counts: result.counts,
         };
       });"""
     retinaface, mtcnn = browse(page, script)
     for told in (retinaface, mtcnn):
+        assert not {"within", "across", "refine", "final", "nms"} & set(told["leaders"])
         assert told["members"] == list(range(told["all"]))
         assert told["faces"] == told["counts"]["faces"] == told["stages"].count("face")
     counts, stages = mtcnn["counts"], mtcnn["stages"]
