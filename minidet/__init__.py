@@ -17,6 +17,7 @@ Where to read on, following an image through the package; no step needs a file o
 ``datasets``          annotated photographs, in the formats of WIDER FACE, Pascal VOC, COCO, YOLO, CelebA
 ``evaluation``        average precision, recall, landmark errors, the WIDER FACE protocol
 ``course``            exercises with a checker that tells what is wrong with your own NMS
+``explain``           one photograph explained: every step of a detector as a page
 ====================  ==================================================================================
 """
 

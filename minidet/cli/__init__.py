@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import minidet
-from minidet.cli import benchmark, check_data, detect, evaluate, label, split, train, weights
+from minidet.cli import benchmark, check_data, detect, evaluate, explain, label, split, train, weights
 from minidet.cli.terminal import CommandParser, show, show_error
 from minidet.errors import InputError
 
@@ -68,6 +68,7 @@ def make_parser() -> CommandParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     detect.add_parser(verbs)
     weights.add_parser(verbs)
+    explain.add_parser(verbs)
     check_data.add_parser(verbs)
     evaluate.add_parser(verbs)
     label.add_parser(verbs)

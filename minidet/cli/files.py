@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from minidet.datasets import Dataset, only_named, open_dataset, read_name_list
+from minidet.datasets import Dataset, bundled_portrait_path, only_named, open_dataset, read_name_list
 from minidet.errors import InputError
 from minidet.image.io import IMAGE_SUFFIXES
 
@@ -114,12 +113,10 @@ def bundled_portrait() -> InputImage:
     InputError
         If this matplotlib comes without it.
     """
-    spec = importlib.util.find_spec("matplotlib")
-    folder = Path(spec.origin).parent if spec and spec.origin else Path("matplotlib")
-    path = folder / "mpl-data" / "sample_data" / "grace_hopper.jpg"
-    if not path.is_file():
-        raise InputError(f"no image given, and there is no portrait {str(path)!r} to show instead")
-    return InputImage(str(path))
+    try:
+        return InputImage(str(bundled_portrait_path()))
+    except InputError as error:
+        raise InputError(f"no image given, and {error}") from None
 
 
 # ---- Out -------------------------------------------------------------------------------------------
