@@ -180,7 +180,7 @@ def add_boxes(
     if len(texts) not in (0, len(corners)):
         raise InputError(f"add_boxes: {len(texts)} texts for {len(corners)} boxes")
     for x1, y1, x2, y2 in corners:
-        style = {"edgecolor": colour, "linewidth": line, "linestyle": dashes}
+        style: dict[str, Any] = {"edgecolor": colour, "linewidth": line, "linestyle": dashes}
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style))
     for (x1, y1, _, _), text in zip(corners, texts, strict=False):
         paper = {"facecolor": colour, "edgecolor": "none", "pad": 1}
