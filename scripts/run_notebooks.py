@@ -144,7 +144,7 @@ async def run(path: Path) -> Any:
     widgets = client.widget_state
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [still for output in cell.outputs for still in stills(output, widgets)]
+            cell.outputs = [nbformat.from_dict(s) for output in cell.outputs for s in stills(output, widgets)]
     return notebook
 
 
