@@ -117,8 +117,7 @@ async def run_all(paths: list[Path], write: bool) -> int:
 async def run_in_time(path: Path) -> Any:
     """Run one notebook as :func:`run` does, and once more if it took too long.
 
-    Some versions of Jupyter's kernel now and then lose a message, and from then on wait ten seconds at each
-    cell. A notebook that is itself too slow is so the second time, too.
+    A machine that is busy for a minute is no mistake of a notebook. One that is itself too slow is so twice.
     """
     metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     allowed = metadata.get("minidet", {}).get("seconds", SECONDS)
@@ -148,11 +147,20 @@ async def run(path: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     current = 0
 
+    class Client(NotebookClient):
+        """Lets what a slider shows be an output of its cell, as where there are no sliders.
+
+        The original answers the kernel in the middle of a cell, and now and then both wait for ever.
+        """
+
+        def on_comm_open_jupyter_widget(self, msg: Any) -> None:
+            """Leave the output to the cell."""
+
     def note(cell: Any, cell_index: int) -> None:
         nonlocal current
         current = cell_index
 
-    client = NotebookClient(
+    client = Client(
         notebook,
         kernel_name="python3",
         record_timing=False,
@@ -173,31 +181,23 @@ async def run(path: Path) -> Any:
 
 
 def stills(output: Any, widgets: dict[str, Any]) -> list[Any]:
-    """Return what stands for an output in the file: itself, or for sliders what they show."""
+    """Return what stands for an output in the file: itself, or for sliders their names and values."""
     if output.get("output_type") == "stream" and output.get("name") == "stderr":
         return []  # news of kernels being compiled; an error is no stream
     data = output.get("data", {})
-    if WIDGET not in data:
-        if "image/jpeg" in data:  # a PIL image shows itself in two ways
-            data.pop("image/png", None)
-        elif len(data.get("image/png", "")) > LARGE_PNG:
-            data["image/jpeg"] = as_jpeg(data.pop("image/png"))
-        if any(kind.startswith("image/") for kind in data):
-            data["text/plain"] = _without_addresses(data.get("text/plain", ""))
-        return [output]
-    shown = [
-        output for part in _parts(data[WIDGET]["model_id"], widgets) for output in part.get("outputs", [])
-    ]
-    controls = ", ".join(
-        f"{part['description']} {part['value']:g}"
-        if isinstance(part["value"], float)
-        else f"{part['description']} {part['value']}"
-        for part in _parts(data[WIDGET]["model_id"], widgets)
-        if part.get("description") and "value" in part
-    )
-    text = f"[{controls}: run the notebook to move the sliders]\n"
-    note = {"output_type": "stream", "name": "stdout", "text": text}
-    return [note, *(still for output in shown for still in stills(output, widgets))]
+    if WIDGET in data:
+        controls = [part for part in _parts(data[WIDGET]["model_id"], widgets) if part.get("description")]
+        names = ", ".join(f"{part['description']} = {part['value']}" for part in controls)
+        return [
+            {"output_type": "stream", "name": "stdout", "text": f"[run the notebook to change {names}]\n"}
+        ]
+    if "image/jpeg" in data:  # a PIL image shows itself in two ways
+        data.pop("image/png", None)
+    elif len(data.get("image/png", "")) > LARGE_PNG:
+        data["image/jpeg"] = as_jpeg(data.pop("image/png"))
+    if any(kind.startswith("image/") for kind in data):
+        data["text/plain"] = _without_addresses(data.get("text/plain", ""))
+    return [output]
 
 
 def as_jpeg(png: str) -> str:
