@@ -76,7 +76,9 @@ def save_mistakes(
     pictures = []
     for annotation, found in zip(dataset.annotations, detections, strict=True):
         shown = found[found.scores >= threshold]
-        mistakes, picture = _marked(annotation.usable(), shown, settings, count_false=evaluation.exhaustive)
+        mistakes, picture = marked_picture(
+            annotation.usable(), shown, settings, count_false=evaluation.exhaustive
+        )
         if mistakes:
             pictures.append((mistakes, picture))
     pictures.sort(key=lambda pair: -pair[0])
@@ -84,9 +86,10 @@ def save_mistakes(
         mistakes_sheet([picture for _, picture in pictures[:ON_SHEET]]).save(folder / "mistakes.png")
 
 
-def _marked(
+def marked_picture(
     faces: Annotation, found: Detections, settings: MeasureSettings, *, count_false: bool
 ) -> tuple[int, MarkedPicture]:
+    """Return how many mistakes a detector made on one photograph, and the picture that shows them."""
     matched = match_detections(
         found.boxes, faces, iou_threshold=settings.iou_threshold, min_face_size=settings.min_face_size
     )
