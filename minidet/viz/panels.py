@@ -190,7 +190,7 @@ def add_boxes(
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style))
     for (x1, y1, _, _), text in zip(corners, texts, strict=False):
         paper = {"facecolor": colour, "edgecolor": "none", "pad": 1}
-        ax.text(x1, y1, text, color="white", fontsize=7, va="bottom", bbox=paper)
+        ax.text(x1, y1, text, color="white", fontsize=8, va="bottom", bbox=paper)
     return ax
 
 
