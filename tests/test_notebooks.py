@@ -456,6 +456,6 @@ def test_sliders_of_the_anchors(live):
         assert cell[0] <= x < cell[2] == cell[0] + stride
         assert cell[1] <= y < cell[3] == cell[1] + stride
         shown = drawn(ax)
-        assert (shown[:, 2] - shown[:, 0]).tolist() == [2 * stride, 4 * stride]
+        assert (shown[:, 2] - shown[:, 0]).tolist() == [16 * 4**level, 32 * 4**level]
         np.testing.assert_allclose((shown[:, :2] + shown[:, 2:]) / 2, [(cell[:2] + cell[2:]) / 2] * 2)
         assert (iou(shown.astype(np.float32), anchors).max(axis=1) == 1).all()
