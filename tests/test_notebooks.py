@@ -1,4 +1,4 @@
-"""The rules that every notebook keeps; nothing is run here. ``scripts/run_notebooks.py`` runs them."""
+"""The rules that every notebook keeps, and sliders moved. ``scripts/run_notebooks.py`` runs them whole."""
 
 import ast
 import base64
