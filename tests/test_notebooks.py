@@ -1,4 +1,4 @@
-"""The rules that every notebook keeps; nothing is run here. ``scripts/run_notebooks.py`` runs them."""
+"""The rules that every notebook keeps, and sliders moved. ``scripts/run_notebooks.py`` runs them whole."""
 
 import ast
 import base64
@@ -11,14 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 import minidet
+from minidet.boxes import generate_anchors, iou, nms, soft_nms
+from minidet.course import exercises
+from minidet.datasets import bundled_portrait_path, group_picture
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MOST_LINES = 12
+
+PRESENT = {int(path.stem[:2]) for path in NOTEBOOKS}
+TO_COME = set(range(9, 22))
+"""Numbers that may be missing, and that a notebook may speak of all the same."""
+
+EXERCISES = {exercise.name: exercise for exercise in exercises()}
 
 script = runpy.run_path(str(ROOT / "scripts" / "run_notebooks.py"))
 problems, stills, chosen = script["problems"], script["stills"], script["chosen"]
@@ -34,7 +44,37 @@ def cells(path, kind):
 
 def parsed(path):
     """The code of a notebook, without the lines that speak to IPython."""
-    return [ast.parse(re.sub(r"^%.*$", "", code, flags=re.MULTILINE)) for code in cells(path, "code")]
+    return [ast.parse(plain(code)) for code in cells(path, "code")]
+
+
+def plain(code):
+    return re.sub(r"^%.*$", "", code, flags=re.MULTILINE)
+
+
+def split(path):
+    """The cells of a notebook before its exercises, and the exercises."""
+    every_cell = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    headings = (k for k, cell in enumerate(every_cell) if source(cell).startswith("## Exercises\n"))
+    place = next(headings, len(every_cell))
+    return every_cell[:place], every_cell[place:]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def answers_shown(path):
+    """The cells with exercises that are run: the name of the exercise, and what its check said."""
+    for cell in split(path)[1]:
+        name = re.search(r'minidet\.course\.check\("(\w+)"', source(cell))
+        if cell["cell_type"] == "code" and name:
+            said = ["".join(output.get("data", {}).get("text/plain", "")) for output in cell["outputs"]]
+            yield name[1], "".join(said)
+
+
+every_notebook_with_answers = pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if list(answers_shown(path))], ids=lambda path: path.stem
+)
 
 
 # ---- What a notebook is ----------------------------------------------------------------------------
@@ -45,6 +85,18 @@ def test_names_are_numbered_and_no_number_comes_twice():
     names = [path.stem for path in NOTEBOOKS]
     assert [name for name in names if not re.fullmatch(r"\d\d_[a-z0-9_]+", name)] == []
     assert len({name[:2] for name in names}) == len(names)
+
+
+def test_no_number_is_left_out():
+    assert set(range(1, max(PRESENT) + 1)) - PRESENT <= TO_COME
+
+
+@every_notebook
+def test_it_speaks_of_notebooks_that_exist_and_not_of_itself(path):
+    words = " ".join(cells(path, "markdown"))
+    spoken_of = re.findall(r"[Nn]otebooks?\s+(\d+)(?:(?:\s+and|,)\s+(\d+))?", words)
+    numbers = {int(number) for pair in spoken_of for number in pair if number}
+    assert numbers <= (PRESENT | TO_COME) - {int(path.stem[:2])}
 
 
 def test_nothing_else_lies_in_the_folder():
@@ -97,19 +149,51 @@ def test_it_imports_minidet_and_never_redefines_it(path):
 
 
 @every_notebook
-def test_its_last_code_asserts(path):
-    last = parsed(path)[-1]
-    assert any(isinstance(node, ast.Assert) for node in ast.walk(last))
+def test_its_steps_end_with_an_assertion(path):
+    steps, _ = split(path)
+    last = [source(cell) for cell in steps if cell["cell_type"] == "code"][-1]
+    assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(plain(last))))
 
 
 @every_notebook
 def test_it_closes_with_exercises(path):
-    last = json.loads(path.read_text(encoding="utf-8"))["cells"][-1]
-    assert last["cell_type"] == "markdown"
-    closing = "".join(last["source"])
-    assert closing.startswith("## Exercises\n")
-    assert 1 <= len(re.findall(r"^\d\. ", closing, re.MULTILINE)) <= 3
-    assert re.search(r'minidet\.course\.check\("\w+", \w+\)', closing)
+    _, closing = split(path)
+    assert closing, "there is no cell that begins with ## Exercises"
+    questions = source(closing[0])
+    assert re.findall(r"^(\d)\. ", questions, re.MULTILINE) in (["1"], ["1", "2"], ["1", "2", "3"])
+    assert not [cell for cell in closing[1:] if re.search(r"^##? ", source(cell), re.MULTILINE)]
+    assert re.search(r'minidet\.course\.check\("\w+", \w+\)', "\n".join(map(source, closing)))
+
+
+@every_notebook
+def test_its_exercises_exist_and_its_answers_take_their_arguments(path):
+    text = "\n".join(source(cell) for cell in split(path)[1])
+    defined = dict(re.findall(r"^ *def (\w+)\((.*)\):$", text, re.MULTILINE))
+    for name, function in re.findall(r'course\.check\("(\w+)", (\w+)\)', text):
+        assert name in EXERCISES
+        if function in defined:
+            assert f"{name}({defined[function]})" == EXERCISES[name].signature
+    for asked in re.findall(r"^\d\. `(\w+\(.*?\))`", text, re.MULTILINE):
+        assert asked in {exercise.signature for exercise in EXERCISES.values()}
+
+
+@every_notebook_with_answers
+def test_the_first_answer_is_wrong_and_the_mistake_is_called_by_its_name(path):
+    name, said = next(answers_shown(path))
+    assert any(mistake.sentence in said for mistake in EXERCISES[name].mistakes)
+
+
+@every_notebook_with_answers
+def test_no_answer_is_given_away(path):
+    for name, said in answers_shown(path):
+        assert said.startswith(f"{name}: not right yet; ")
+        assert "Raised" not in said
+
+
+def test_the_course_asks_for_two_dozen_answers():
+    text = "\n".join(source(cell) for path in NOTEBOOKS for cell in split(path)[1])
+    assert len(set(re.findall(r'course\.check\("(\w+)"', text))) >= 24
+    assert list(every_notebook_with_answers.args[1])
 
 
 @every_notebook
@@ -260,3 +344,118 @@ def test_sliders_become_their_names_and_values():
     }
     (note,) = stills(shown(widget={"model_id": "box"}, text="interactive(...)"), widgets)
     assert note["text"] == "[run the notebook to change score = 0.6, level = 2]\n"
+
+
+# ---- Sliders ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def live():
+    """Run a notebook as far as its last sliders; return what it has defined, the sliders' views among it."""
+    pytest.importorskip("ipywidgets", reason="the notebooks have requirements of their own")
+
+    def run(name):
+        codes = [plain(code) for code in cells(FOLDER / f"{name}.ipynb", "code")]
+        last = max(k for k, code in enumerate(codes) if "interact(" in code)
+        defined = {}
+        for code in codes[: last + 1]:
+            exec(code, defined)
+        return defined
+
+    return run
+
+
+def move(view, **values):
+    """Set sliders, as a hand would, and return the axes that are shown then."""
+    sliders = {child.description: child for child in view.widget.children if hasattr(child, "description")}
+    before = view.widget.result
+    for name, value in values.items():
+        sliders[name].value = value
+        assert sliders[name].value == value
+    assert view.widget.result is not before, "the sliders move nothing"
+    return view.widget.result.axes[0]
+
+
+def drawn(ax, colour="#ff2bd6"):
+    """The boxes of a colour, (K, 4)."""
+    frames = [frame for frame in ax.patches if to_hex(frame.get_edgecolor()) == colour]
+    return np.array([frame.get_bbox().extents for frame in frames]).reshape(-1, 4)
+
+
+@pytest.mark.slow
+def test_sliders_of_nms(live):
+    notebook = live("06_iou_and_nms")
+    trace = minidet.RetinaFace().trace(notebook["pair"])
+    boxes, scores = trace["decode"]["boxes"], trace["candidates"]["scores"]
+    titles = []
+    for score, overlap in ((0.5, 0.1), (0.5, 0.8), (0.9, 0.8)):
+        ax = move(notebook["suppressed"], score=score, overlap=overlap)
+        sure = scores > score
+        kept = nms(boxes[sure], scores[sure], overlap)
+        np.testing.assert_allclose(drawn(ax), boxes[sure][kept], rtol=1e-5)
+        assert ax.get_title() == f"{sure.sum()} candidates, {len(kept)} boxes kept"
+        titles.append(ax.get_title())
+    assert len(set(titles)) == 3
+
+    for sigma, lowest in ((0.1, 0.5), (2.0, 0.1)):
+        ax = move(notebook["softened"], sigma=sigma, lowest=lowest)
+        kept, lowered = soft_nms(boxes, scores, sigma=sigma, score_threshold=lowest)
+        np.testing.assert_allclose(drawn(ax), boxes[kept], rtol=1e-5)
+        assert [text.get_text() for text in ax.texts] == [f"{score:.2f}" for score in lowered]
+
+
+@pytest.mark.slow
+def test_sliders_of_the_pyramid(live):
+    notebook = live("07_pnet_and_the_pyramid")
+    titles = []
+    for smallest, factor, threshold in ((40, 0.7, 0.6), (20, 0.5, 0.6), (20, 0.5, 0.9)):
+        ax = move(notebook["proposals"], smallest=smallest, factor=factor, threshold=threshold)
+        trace = minidet.MTCNN(smallest, factor, (threshold, 0.7, 0.7)).trace(group_picture())
+        pixels = sum(level.shape[0] * level.shape[1] for level in trace["pyramid"]["levels"])
+        np.testing.assert_allclose(drawn(ax), trace["merge"]["boxes"], rtol=1e-5)
+        np.testing.assert_allclose(drawn(ax, "#00ff00"), trace.detections.boxes, rtol=1e-5)
+        proposals, faces = len(trace["merge"]["boxes"]), len(trace.detections)
+        assert ax.get_title() == f"{pixels} pixels, {proposals} proposals, {faces} faces"
+        titles.append(ax.get_title())
+    assert len(set(titles)) == 3
+
+
+@pytest.mark.slow
+def test_sliders_of_the_cascade(live):
+    notebook = live("08_the_whole_cascade")
+    group, trace = notebook["group"], notebook["trace"]
+    wanted = (
+        trace["propose"]["boxes"],
+        trace["merge"]["boxes"],
+        trace["rnet"]["boxes"][trace["refine"]["passed"]],
+        trace["refine"]["boxes"],
+        trace["onet"]["boxes"][trace["output"]["passed"]],
+        trace["output"]["boxes"],
+    )
+    for number, boxes in enumerate(wanted):
+        np.testing.assert_allclose(drawn(move(notebook["stage"], number=number)), boxes, rtol=1e-5)
+    titles = []
+    for pnet, rnet, onet in ((0.9, 0.7, 0.7), (0.9, 0.3, 0.7), (0.9, 0.3, 0.95)):
+        ax = move(notebook["with_thresholds"], pnet=pnet, rnet=rnet, onet=onet)
+        steps = minidet.MTCNN(score_thresholds=(pnet, rnet, onet)).trace(group)
+        counts = [len(steps[name]["boxes"]) for name in ("merge", "refine", "output")]
+        assert ax.get_title() == f"proposals, refined, faces: {counts[0]}, {counts[1]}, {counts[2]}"
+        assert np.array_equal(ax.images[0].get_array(), minidet.draw(group, steps.detections))
+        titles.append(ax.get_title())
+    assert len(set(titles)) == 3
+
+
+def test_sliders_of_the_anchors(live):
+    view = live("11_anchors_and_matching")["one_cell"]
+    portrait = minidet.read_image(bundled_portrait_path())
+    anchors = generate_anchors(*portrait.shape[:2])
+    for level, x, y in ((0, 0, 0), (1, 300, 200), (2, 511, 599)):
+        ax = move(view, level=level, x=x, y=y)
+        stride = 8 * 2**level
+        (cell,) = drawn(ax, "#00ff00")
+        assert cell[0] <= x < cell[2] == cell[0] + stride
+        assert cell[1] <= y < cell[3] == cell[1] + stride
+        shown = drawn(ax)
+        assert (shown[:, 2] - shown[:, 0]).tolist() == [16 * 4**level, 32 * 4**level]
+        np.testing.assert_allclose((shown[:, :2] + shown[:, 2:]) / 2, [(cell[:2] + cell[2:]) / 2] * 2)
+        assert (iou(shown.astype(np.float32), anchors).max(axis=1) == 1).all()

@@ -45,6 +45,12 @@ class Result:
     def _repr_html_(self) -> str:
         colour = "#2e8b57" if self.passed else "#c8502d"
         first, _, rest = self.message.partition("\n")
-        details = f'<pre style="margin: 0.4em 0 0">{escape(rest)}</pre>' if rest else ""
+        lines = rest.split("\n")
+        named = lines[: len(self.mistakes)]  # sentences; set as text, so that lines break
+        details = "\n".join(lines[len(named) :]).strip("\n")
+        parts = [f"<b>{escape(first)}</b>"]
+        parts += [f'<div style="margin: 0.4em 0">{escape(line)}</div>' for line in named]
+        if details:
+            parts.append(f'<pre style="margin: 0.4em 0 0; overflow-x: auto">{escape(details)}</pre>')
         style = f"border-left: 4px solid {colour}; padding-left: 0.8em"
-        return f'<div style="{style}"><b>{escape(first)}</b>{details}</div>'
+        return f'<div style="{style}">{"".join(parts)}</div>'

@@ -14,6 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from minidet.errors import InputError
 from minidet.viz.figure import COLOURS
 
+DOTS_PER_INCH = 100
+"""Large enough for the last row of a lecture hall, small enough to store a notebook's pictures in it."""
+
+FRAME = "#ff2bd6"
+"""A colour that neither skin nor sky, neither light nor shade has."""
+
 
 def panels(
     pictures: Sequence[ArrayLike],
@@ -68,7 +74,7 @@ def panels(
     cell = width / columns
     shape = max(array.shape[0] / array.shape[1] for array in arrays)
     height = rows * (cell * min(shape, 2.0) + (0.3 if titles else 0.05))
-    figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax, array in zip(grid.flat, arrays, strict=False):
         _show(ax, array, cmap, limits)
@@ -143,7 +149,7 @@ def add_boxes(
     boxes: ArrayLike,
     texts: Sequence[str] = (),
     *,
-    colour: str = COLOURS[1],
+    colour: str = FRAME,
     line: float = 1.5,
     dashes: str = "-",
 ) -> Axes:
@@ -184,7 +190,7 @@ def add_boxes(
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style))
     for (x1, y1, _, _), text in zip(corners, texts, strict=False):
         paper = {"facecolor": colour, "edgecolor": "none", "pad": 1}
-        ax.text(x1, y1, text, color="white", fontsize=7, va="bottom", bbox=paper)
+        ax.text(x1, y1, text, color="white", fontsize=8, va="bottom", bbox=paper)
     return ax
 
 

@@ -1,6 +1,8 @@
 """What a student is told."""
 
 import functools
+import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -367,6 +369,17 @@ def test_another_number_of_results(wrong):
 
 
 # ---- How it looks ----------------------------------------------------------------------------------
+
+
+def test_html_sets_a_named_mistake_as_text_and_the_rest_as_it_stands():
+    result = check("linear", lambda x, weight, bias: x @ weight.T)
+    html = result._repr_html_()
+    before, _, listing = html.partition("<pre")
+    assert f">{result.mistakes[0]}</div>" in before
+    assert result.mistakes[0] not in listing
+    words = re.sub(r"<[^>]*>", "\n", html)
+    shown = [unescape(line) for line in words.splitlines() if line]
+    assert shown == [line for line in result.message.splitlines() if line]
 
 
 def test_html_says_the_same_and_escapes():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from minidet import InputError
 from minidet.viz.panels import add_boxes, numbers, panels
@@ -15,6 +16,7 @@ def test_panels_stand_in_rows_with_their_titles():
     assert figure.axes[2].get_subplotspec().get_geometry() == (2, 2, 2, 2)
     figure.draw_without_rendering()
     assert figure.get_size_inches()[0] == 9
+    assert figure.dpi == 100
 
 
 def test_a_pixel_covers_whole_numbers_so_that_boxes_fit():
@@ -58,6 +60,8 @@ def test_boxes_and_their_texts():
     assert [patch.get_bbox().extents.tolist() for patch in ax.patches] == [[0, 1, 2, 3], [1, 0, 4, 2]]
     assert {(patch.get_linestyle(), patch.get_linewidth()) for patch in ax.patches} == {("--", 3)}
     assert [(text.get_text(), text.get_position()) for text in ax.texts] == [("p", (0, 1)), ("q", (1, 0))]
+    assert {to_hex(patch.get_edgecolor()) for patch in ax.patches} == {"#ff2bd6"}
+    assert {to_hex(text.get_bbox_patch().get_facecolor()) for text in ax.texts} == {"#ff2bd6"}
 
 
 def test_no_boxes_are_no_error():
