@@ -20,7 +20,7 @@ def compile(model: Module) -> Any:
     """Return a callable with the signature of ``model.predict`` that computes the same, faster.
 
     Batch norms are folded into their convolutions, the weights are packed for the vector registers of this
-    processor, and neighbouring layers are fused. What :meth:`predict` returns is met within 1e-4 of the
+    processor, and neighbouring layers are fused. What ``model.predict`` returns is met within 1e-4 of the
     largest value. Threads may share the callable.
 
     Parameters

@@ -12,8 +12,8 @@ from minidet.errors import InputError
 def softmax_forward(x: FloatArray, *, axis: int = -1) -> FloatArray:
     r"""Turn logits into scores that sum to one along ``axis``.
 
-    .. math:: y_i = \frac{e^{x_i}}{\sum_j e^{x_j}} = \frac{e^{x_i - m}}{\sum_j e^{x_j - m}}, \quad m = \max_j
-    x_j
+    .. math::
+        y_i = \frac{e^{x_i}}{\sum_j e^{x_j}} = \frac{e^{x_i - m}}{\sum_j e^{x_j - m}}, \quad m = \max_j x_j
 
     The second form cannot overflow: its largest exponent is zero.
 
