@@ -1,4 +1,4 @@
-"""Settings of the documentation site; build it with the command in the README, and open build/site/index.html.
+"""Settings of the documentation site; the README has the command that builds it, as build/site/index.html.
 
 The source folder is the repository itself, so that a relative link between pages, notebooks, model cards and
 code means the same here as in the repository. Nothing is fetched while building, nor by the pages.
@@ -68,7 +68,7 @@ autosummary_generate = False  # the pages are made by ext/api_pages.py
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, ranges
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
-autodoc_class_signature = "mixed"
+toc_object_entries = False  # every name is a heading already
 numpydoc_show_class_members = False  # autodoc lists them
 numpydoc_class_members_toctree = False
 
@@ -89,6 +89,7 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"], "docs/index": [], "docs/networks/*": []},  # wide pages
     "back_to_top_button": True,
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -73,7 +73,9 @@ def retinaface(image):
     # 6. The heads: for each anchor a shift, two logits, five points.
     heads = [network.heads3, network.heads4, network.heads5]
     outputs = [head.forward(level) for head, level in zip(heads, maps, strict=True)]
-    box_deltas, logits, landmark_deltas = (np.concatenate(parts, axis=1) for parts in zip(*outputs, strict=True))
+    box_deltas, logits, landmark_deltas = (
+        np.concatenate(parts, axis=1) for parts in zip(*outputs, strict=True)
+    )
     show("6 heads", "per anchor", box_deltas.shape, logits.shape, landmark_deltas.shape)
 
     # 7. Logits to scores: "no face" and "face" share one.
@@ -108,7 +110,9 @@ def mtcnn(image):
     weights = load_weights("mtcnn", architecture="mtcnn")
     pnet, rnet, onet = PNet(), RNet(), ONet()
     for network, prefix in ((pnet, "pnet."), (rnet, "rnet."), (onet, "onet.")):
-        state = {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+        state = {
+            name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)
+        }
         network.load_state_dict(state)
         network.eval()
 
@@ -117,7 +121,7 @@ def mtcnn(image):
     levels = [resize_area(image, *level_size(H, W, scale)) for scale in scales]
     show("2 pyramid", f"{len(levels)} levels", levels[0].shape, levels[-1].shape)
 
-    # 3. P-Net on each level: a score and a shift for every window of 12 x 12. Keep the good ones, thin them out.
+    # 3. P-Net on each level: a score and a shift for every window of 12 x 12. Keep the good ones, thin out.
     found = []
     for scale, level in zip(scales, levels, strict=True):
         level_scores, level_deltas = pnet.predict(mtcnn_input(level[None]))

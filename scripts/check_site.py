@@ -3,9 +3,10 @@
     python scripts/check_site.py              # build/site
     python scripts/check_site.py FOLDER
 
-Checked are links, pictures, styles and scripts of every page: the file exists, and so does the place in it after
-``#``. Links to other sites are allowed; scripts, styles, pictures and frames from there are not. Every page has to
-be reachable from ``index.html``. What lies in ``_static`` is the theme's. Exit status 1 if something is wrong.
+Checked are links, pictures, styles and scripts of every page: the file exists, and so does the place in it
+after ``#``. Links to other sites are allowed; scripts, styles, pictures and frames from there are not. Every
+page has to be reachable from ``index.html``. What lies in ``_static`` is the theme's. Exit status 1 if
+something is wrong.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def main() -> int:
 def check(folder: Path) -> list[str]:
     """List what is wrong with a site, one line each."""
     folder = folder.resolve()
-    files = [path for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts]
+    files = [
+        path for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts
+    ]
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in files}
     complaints = []
     leads_to: dict[Path, set[Path]] = defaultdict(set)
@@ -129,7 +132,8 @@ def _fetching_styles(folder: Path) -> list[str]:
         f"{path.relative_to(folder).as_posix()}: fetches {url}; expected a file of the site"
         for path in sorted(folder.rglob("*.css"))
         for url in re.findall(
-            r"url\(\s*['\"]?((?:https?:)?//[^'\")]+)|@import\s+['\"](https?://[^'\"]+)", path.read_text("utf-8")
+            r"url\(\s*['\"]?((?:https?:)?//[^'\")]+)|@import\s+['\"](https?://[^'\"]+)",
+            path.read_text("utf-8"),
         )
         if any(url)
     ]

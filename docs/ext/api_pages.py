@@ -1,4 +1,4 @@
-"""Write docs/api/: one page per public package, with its names in the order of ``__all__``, from the docstrings.
+"""Write docs/api/: one page per public package, with its names in the order of ``__all__``.
 
 The pages are made anew by every build and are not kept in the repository.
 """
@@ -31,7 +31,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def _resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element
 ) -> nodes.Element | None:
-    """Find a name by its other path (``minidet.read_image``), by its last part, or, if it has no entry, as code."""
+    """Find a name by its other path (``minidet.read_image``), by its last part, or else as code."""
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"]
@@ -49,7 +49,7 @@ def _resolve(
 
 
 def _paths(target: str, module: str) -> list[str]:
-    """List where a name may have its entry: written in full as a package has it, or short, as in ``module``."""
+    """List where a name may have its entry: written in full, as a package has it, or short."""
     exact, near, far = [], [], []
     for package in public_names.packages():
         is_near = f"{module}.".startswith(f"{package.name}.")
@@ -76,8 +76,8 @@ def write_pages(folder: Path) -> None:
 
 def _index() -> Iterator[str]:
     yield from ("API", "===", "")
-    yield "Every public name, from the docstrings: what it does, shapes, units, errors, source. *source* leads to"
-    yield "the code. The shapes and coordinates that all agree on are in :ref:`the legend <legend>`."
+    yield "Every public name: what it does, shapes, units, errors, and where it comes from. *source* leads to the"
+    yield "code. The shapes and coordinates that all agree on are in :ref:`the legend <legend>`."
     yield from ("", ".. list-table::", "   :widths: 30 70", "")
     for package in public_names.packages():
         yield f"   * - :doc:`{package.name} <{package.name}>`"

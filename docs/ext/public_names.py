@@ -117,8 +117,10 @@ def _home(name: Name, found: list[Package]) -> str:
         return name.module
     defined = name.value.__module__
     exporting = [
-        package.name for package in found if name.name in getattr(package.module, "__all__", ()) and
-        getattr(package.module, name.name) is name.value
+        package.name
+        for package in found
+        if name.name in getattr(package.module, "__all__", ())
+        and getattr(package.module, name.name) is name.value
     ]
     inside = [package for package in exporting if f"{defined}.".startswith(f"{package}.")]
     return max(inside or exporting or [name.module], key=len)
@@ -129,7 +131,9 @@ def members(cls: type) -> list[str]:
 
     Those inherited from a class that has its own entry are left out; those of a base that has none count.
     """
-    with_entry = {name.value for package in packages() for name in package.names if inspect.isclass(name.value)}
+    with_entry = {
+        name.value for package in packages() for name in package.names if inspect.isclass(name.value)
+    }
     found: dict[str, None] = {}
     for base in reversed(cls.__mro__):
         if not base.__module__.startswith("minidet") or (base is not cls and base in with_entry):
@@ -146,11 +150,13 @@ def _is_method(value: Any) -> bool:
 
 
 def comment(name: Name) -> str:
-    """Return the string below the assignment of a constant, wherever it is assigned; empty if there is none."""
+    """Return the string below the assignment of a constant; empty if there is none."""
     module = import_module(name.module)
     body = ast.parse(Path(module.__file__ or "").read_bytes()).body
     for statement, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(statement, ast.ImportFrom) and any(alias.name == name.name for alias in statement.names):
+        if isinstance(statement, ast.ImportFrom) and any(
+            alias.name == name.name for alias in statement.names
+        ):
             return comment(Name(str(statement.module), name.name, name.value))
         if isinstance(statement, ast.Assign | ast.AnnAssign) and _is_text(after):
             target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]

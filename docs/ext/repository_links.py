@@ -1,8 +1,8 @@
 """Links into the repository: a file that is no page of the site becomes one, its code coloured and numbered.
 
 A page says ``[conv2d](../minidet/ops/conv2d.py#L26)``, which GitHub understands. Here the link leads to
-``source/minidet/ops/conv2d.py.html#L26``, and a folder to a list of what is in it. Every name of the API gets a
-link "source" of the same kind.
+``source/minidet/ops/conv2d.py.html#L26``, and a link to a folder leads to a list of what is in it. Every name
+of the API gets a link "source" of the same kind.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def _resolve_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             continue
         path, _, anchor = uri.removeprefix(f"{SCHEME}/").partition("#")
         if not _is_shown(app, path):
-            logger.warning("a link to %s, which is not shown; see docs/ext/repository_links.py", path, location=link)
+            logger.warning(
+                "a link to %s, which is not shown; see docs/ext/repository_links.py", path, location=link
+            )
         target = posixpath.relpath(_page_of(app, path), posixpath.dirname(here))
         link["refuri"] = target + (f"#{anchor}" if anchor else "")
         link["internal"] = True
@@ -159,7 +161,9 @@ def _source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def _crumb(root: Path, path: Path) -> str:
     folder = "index.html" if (root / path).is_file() else "../index.html"
-    return f'<p>In <a href="{folder}">{escape(path.parent.as_posix())}</a></p>' if _has_page(root, path) else ""
+    return (
+        f'<p>In <a href="{folder}">{escape(path.parent.as_posix())}</a></p>' if _has_page(root, path) else ""
+    )
 
 
 def _has_page(root: Path, path: Path) -> bool:
@@ -171,7 +175,9 @@ def _listing(root: Path, folder: Path) -> str:
     rows = []
     for path in sorted(shown, key=lambda path: ((root / path).is_file(), path.name)):
         is_folder = (root / path).is_dir()
-        target, name = (f"{path.name}/index.html", f"{path.name}/") if is_folder else (f"{path.name}.html", path.name)
+        target, name = (
+            (f"{path.name}/index.html", f"{path.name}/") if is_folder else (f"{path.name}.html", path.name)
+        )
         rows.append(f'<li><a href="{escape(target)}">{escape(name)}</a></li>')
     return f"<ul>{''.join(rows)}</ul>"
 
@@ -185,7 +191,8 @@ def _code(file: Path) -> str:
         lexer = TextLexer()
     lines = highlight(text, lexer, HtmlFormatter(nowrap=True)).splitlines()
     numbered = (
-        f'<span id="L{k}"><a class="line-number" href="#L{k}" data-line="{k}" aria-label="Line {k}"></a>{line}</span>'
+        f'<span id="L{k}"><a class="line-number" href="#L{k}" data-line="{k}" aria-label="Line {k}"></a>'
+        f"{line}</span>"
         for k, line in enumerate(lines, 1)
     )
     return '<div class="highlight source"><pre>' + "\n".join(numbered) + "\n</pre></div>"

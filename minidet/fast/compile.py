@@ -55,7 +55,12 @@ def compile(model: Module) -> Any:
 
 
 def is_available() -> bool:
-    """Tell whether there is machine code at all: with ``NUMBA_DISABLE_JIT=1`` Numba makes none."""
+    """Tell whether there is machine code at all: with ``NUMBA_DISABLE_JIT=1`` Numba makes none.
+
+    Returns
+    -------
+    bool
+    """
     return not config.DISABLE_JIT  # type: ignore[attr-defined]
 
 

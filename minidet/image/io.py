@@ -20,6 +20,7 @@ from minidet.errors import InputError, one_line
 ImageSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 )
+"""What :func:`read_image` takes."""
 
 
 IMAGE_SUFFIXES = frozenset({

@@ -59,7 +59,7 @@ def softmax_backward(grad_output: FloatArray, y: FloatArray, *, axis: int = -1) 
 
     Parameters
     ----------
-    grad_output : array, float32 or float64
+    grad_output : array of any shape, float32 or float64
         Gradient of the loss with respect to the scores.
     y : array of the same shape and type
         The scores: the *result* of the forward pass.
