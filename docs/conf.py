@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the API is that of this checkout
@@ -89,7 +92,7 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": {"**": ["page-toc"], "docs/index": [], "docs/networks/*": []},  # wide pages
+    "secondary_sidebar_items": ["page-toc"],
     "back_to_top_button": True,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -99,3 +102,15 @@ html_theme_options = {
 html_sidebars = {"docs/index": []}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+WIDE = ("docs/index", "docs/networks/")
+
+
+def setup(app: Sphinx) -> None:
+    """Give pages with tables of code the room of the contents at the right."""
+    app.connect("html-page-context", _widen)
+
+
+def _widen(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    if page.startswith(WIDE):
+        context["meta"] = {**(context.get("meta") or {}), "html_theme.sidebar_secondary.remove": "true"}

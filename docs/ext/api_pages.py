@@ -76,8 +76,8 @@ def write_pages(folder: Path) -> None:
 
 def _index() -> Iterator[str]:
     yield from ("API", "===", "")
-    yield "Every public name: what it does, shapes, units, errors, and where it comes from. *source* leads to the"
-    yield "code. The shapes and coordinates that all agree on are in :ref:`the legend <legend>`."
+    yield "Every public name: what it does, shapes, units, errors, and where it comes from. *source* leads to"
+    yield "the code. The shapes and coordinates that all agree on are in :ref:`the legend <legend>`."
     yield from ("", ".. list-table::", "   :widths: 30 70", "")
     for package in public_names.packages():
         yield f"   * - :doc:`{package.name} <{package.name}>`"
@@ -117,7 +117,7 @@ def _entry(name: Name) -> Iterator[str]:
     elif inspect.isroutine(name.value):
         yield f".. autofunction:: {name.path}"
     else:
-        yield from (f".. py:data:: {name.path}", "")
+        yield from (f".. py:data:: {name.name}", f"   :module: {name.module}", "")
         yield from (f"   {line}" for line in public_names.comment(name).splitlines())
     yield ""
 

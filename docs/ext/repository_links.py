@@ -28,7 +28,8 @@ from sphinx.util import logging
 
 SHOWN = ("minidet", "notebooks", "docs/runs", "docs/ext", "scripts", "tests")
 SHOWN_TOO = ("docs/walkthrough.py", "docs/conf.py", "pyproject.toml", "requirements.txt", "LICENSE")
-TEXT = {".py", ".js", ".css", ".html", ".json", ".jsonl", ".txt", ".toml", ".md", ".typed", ""}
+TEXT = {".py", ".js", ".css", ".html", ".json", ".jsonl", ".txt", ".toml", ".typed", ""}
+LICENCES = ("LICENSE.", "NOTICE.")
 HIDDEN = {"__pycache__", ".DS_Store"}
 SCHEME = "repository:"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
@@ -57,7 +58,7 @@ def _mark_links(app: Sphinx, docname: str, source: list[str]) -> None:
         target = Path(os.path.normpath(page.parent / path))
         if target.is_dir() and (target / "README.md").exists():
             return f"{path.rstrip('/')}/README.md{anchor}"
-        if not target.exists() or app.env.path2doc(target) in app.env.found_docs or _is_picture(target):
+        if not target.exists() or _page(app, target) or _is_picture(target):
             return link[0]
         return f"{SCHEME}/{target.relative_to(app.srcdir).as_posix()}{anchor}"
 
@@ -142,7 +143,7 @@ def _walk(path: Path, root: Path) -> Iterator[Path]:
         yield path.relative_to(root)
         for child in path.iterdir():
             yield from _walk(child, root)
-    elif path.suffix in TEXT:
+    elif path.suffix in TEXT or path.name.startswith(LICENCES):
         yield path.relative_to(root)
 
 
@@ -150,7 +151,7 @@ def _source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     root = Path(app.srcdir)
     for path in _shown(root):
         is_folder = (root / path).is_dir()
-        body = _listing(root, path) if is_folder else _code(root / path)
+        body = _listing(app, path) if is_folder else _code(root / path)
         above = [] if path.parent == Path() else [_crumb(root, path)]
         yield (
             _page_of(app, path.as_posix()).removesuffix(".html"),
@@ -170,16 +171,27 @@ def _has_page(root: Path, path: Path) -> bool:
     return path.parent in _shown(root)
 
 
-def _listing(root: Path, folder: Path) -> str:
-    shown = [path for path in _shown(root) if path.parent == folder]
-    rows = []
-    for path in sorted(shown, key=lambda path: ((root / path).is_file(), path.name)):
-        is_folder = (root / path).is_dir()
-        target, name = (
-            (f"{path.name}/index.html", f"{path.name}/") if is_folder else (f"{path.name}.html", path.name)
-        )
-        rows.append(f'<li><a href="{escape(target)}">{escape(name)}</a></li>')
-    return f"<ul>{''.join(rows)}</ul>"
+def _listing(app: Sphinx, folder: Path) -> str:
+    """List folders, then files; a file that is a page of the site, such as a notebook, leads to that page."""
+    root = Path(app.srcdir)
+    shown = {path for path in _shown(root) if path.parent == folder}
+    pages = {path for path in (root / folder).iterdir() if _page(app, path)}
+    files = [root / path for path in shown]
+    entries = [
+        (path.is_file(), path.name, _page_of(app, path.relative_to(root).as_posix())) for path in files
+    ]
+    entries += [(True, path.name, app.builder.get_target_uri(_page(app, path))) for path in pages]
+    items = []
+    for is_file, name, target in sorted(entries):
+        uri = posixpath.relpath(target, f"source/{folder.as_posix()}")
+        items.append(f'<li><a href="{escape(uri)}">{escape(name)}{"" if is_file else "/"}</a></li>')
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _page(app: Sphinx, path: Path) -> str:
+    """Return the page of the site that a file is, or nothing."""
+    page = app.env.path2doc(path) or ""
+    return page if page in app.env.found_docs else ""
 
 
 def _code(file: Path) -> str:

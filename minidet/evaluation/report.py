@@ -79,7 +79,7 @@ def describe_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
     Parameters
     ----------
     recipe : mapping
-        As in :attr:`Evaluation.recipe`.
+        As in ``Evaluation.recipe``.
 
     Returns
     -------
