@@ -1,4 +1,4 @@
-"""The glossary and the index of equations are complete: every row has what a row has, and nothing is forgotten."""
+"""The glossary and the index of equations are complete: every row has all it needs, nothing is forgotten."""
 
 import re
 from pathlib import Path
