@@ -90,7 +90,7 @@ def test_pictures_are_small():
 
 
 def test_the_commands_are_there():
-    assert {"detect", "test", "notebooks"} <= named_commands(ENGLISH).keys()
+    assert {"detect", "test", "notebooks", "docs"} <= named_commands(ENGLISH).keys()
 
 
 def test_the_tour_is_true(capsys):
