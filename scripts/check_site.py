@@ -67,7 +67,7 @@ def main() -> int:
         return 1
     complaints = check(folder)
     print(*complaints, sep="\n", end="\n" if complaints else "")
-    print(f"{len(list(folder.rglob('*.html')))} pages, {len(complaints)} complaints")
+    print(f"{len(_pages(folder))} pages, {len(complaints)} complaints")
     return 1 if complaints else 0
 
 
@@ -96,6 +96,13 @@ def check(folder: Path) -> list[str]:
             complaints.append(f"{path.relative_to(folder).as_posix()}: no link leads here")
     complaints += _fetching_styles(folder)
     return complaints
+
+
+def _pages(folder: Path) -> list[Path]:
+    """List the pages, without the templates that themes leave among their scripts and styles."""
+    return [
+        path for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts
+    ]
 
 
 def _follow(path: Path, target: str, pages: dict[Path, Page], folder: Path) -> tuple[Path | None, str]:
