@@ -58,7 +58,7 @@ class SyntheticAnnotation(Annotation):
         return np.array(meshes, np.float32).reshape(-1, VERTEX_COUNT, 3)
 
     def read(self) -> RGBImage:
-        """Draw the picture: (H, W, 3) uint8, RGB."""
+        """Draw the picture."""
         rng = np.random.default_rng([self.seed, self.number, PIXELS])
         return draw_picture(self._people(), self.settings, rng)
 
