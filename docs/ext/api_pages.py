@@ -130,5 +130,5 @@ def _first_sentence(thing: Name | object) -> str:
     else:
         text = inspect.getdoc(thing) or ""
     paragraph = " ".join(text.split("\n\n")[0].split())
-    sentence = re.match(r".*?(?<!et al)[.:](?=\s|$)(?!\s[a-z])", paragraph)
+    sentence = re.match(r".*?(?<!et al)(?<!eq)\.(?=\s|$)", paragraph)
     return (sentence[0] if sentence else paragraph).rstrip(":")

@@ -16,7 +16,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 INLINE = re.compile(r"\$`(.+?)`\$", re.DOTALL)
-ACCENT = re.compile(r"(\\(?:hat|bar|tilde|vec)\s*(?:\{\w+\}|\\?\w+))")  # braces: else its index goes below it
+ACCENT = re.compile(
+    r"(\\(?:hat|bar|tilde|vec)\s*(?:\{\w+\}|\\[a-z]+|[A-Za-z]))"
+)  # in braces: else its index goes below
 # What the converter does not know, and the same in its words.
 SYNONYMS = {r"\dots": r"\ldots", r"\mathrel{+}=": r"{+}{=}"}
 
