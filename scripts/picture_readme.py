@@ -1,4 +1,4 @@
-"""Make the pictures of README.md: the portrait, a group, and the stages of MTCNN's cascade.
+"""Make the pictures of README.md: the portrait, a group, the stages of MTCNN's cascade, and the benchmark.
 
     python scripts/picture_readme.py
 
@@ -7,6 +7,7 @@ The portrait of Grace Hopper is in the public domain and comes with Matplotlib.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,19 @@ import minidet
 from minidet._typing import FloatArray, RGBImage
 from minidet.datasets import bundled_portrait_path, group_picture
 from minidet.trace import Trace
+from minidet.viz.benchmark import draw_shares
+from minidet.viz.figure import new_axes, save_figure
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+IMAGES = DOCS / "images"
+
+CASES = {  # the heading in performance_results.md: what the README calls it
+    "RetinaFace, the network alone, float32: 640 x 480": "RetinaFace, network",
+    "RetinaFace, from pixels to faces: 1 1024 x 820": "RetinaFace, photograph to faces",
+    "MTCNN, from pixels to faces, min_face_size 20: 1 1024 x 820": "MTCNN, photograph to faces",
+    "A training step of O-Net: 128 x 48 x 48": "training step of O-Net",
+    "NMS at IoU 0.4: 10,000 boxes": "NMS of 10,000 boxes",
+}
 
 GAP, LINE, TEXT_HEIGHT = 12, 19, 38
 PANEL = (264, 309)  # width and height of a stage, in the portrait's proportions
@@ -25,7 +37,7 @@ COLOURS = {"P-Net": (255, 200, 0), "R-Net": (0, 200, 255), "O-Net": (0, 255, 0)}
 
 
 def main() -> None:
-    """Write the three pictures."""
+    """Write the pictures."""
     retinaface, mtcnn = minidet.RetinaFace(), minidet.MTCNN()
     save(
         side_by_side(found(bundled_portrait_path(), retinaface), found(bundled_portrait_path(), mtcnn)),
@@ -33,6 +45,20 @@ def main() -> None:
     )
     save(found(group_picture(), retinaface), "group")
     save(cascade(minidet.read_image(bundled_portrait_path()), mtcnn), "cascade")
+    benchmark((DOCS / "performance_results.md").read_text(encoding="utf-8"))
+
+
+def benchmark(results: str) -> None:
+    """Draw minidet's share of every peer's time, on one thread, from what the benchmark printed."""
+    labels, shares = [], []
+    for heading, rows in re.findall(r"^## (.*)\n\n((?:\|.*\n)+)", results, re.MULTILINE):
+        for peer, *numbers in re.findall(
+            r"\| ([\w-]+) \| 1 \| [\d.]+ \| ([\d.]+) \(([\d.]+)-([\d.]+)\)", rows
+        ):
+            if heading in CASES:
+                labels.append(f"{CASES[heading]}: {peer}")
+                shares.append(tuple(map(float, numbers)))
+    save_figure(draw_shares(new_axes(8, 3.6), labels, shares), IMAGES / "performance_readme.png")
 
 
 def save(picture: Image.Image, name: str) -> None:

@@ -46,8 +46,7 @@ def numbers_in_tables(text):
 
 def links(text):
     """Targets of links and pictures, in order, without those to the twin."""
-    targets = re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", text)
-    return [target for pair in targets for target in pair if target and not target.startswith("README")]
+    return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("README")]
 
 
 def inline_code(text):
