@@ -16,9 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 INLINE = re.compile(r"\$`(.+?)`\$", re.DOTALL)
-ACCENT = re.compile(
-    r"(\\(?:hat|bar|tilde|vec)\s*(?:\{\w+\}|\\[a-z]+|[A-Za-z]))"
-)  # in braces: else its index goes below
+ACCENT = re.compile(r"(\\(?:hat|bar|tilde|vec)\s*(?:\{\w+\}|\\[a-z]+|[A-Za-z]))")  # else its index goes below
 # What the converter does not know, and the same in its words.
 SYNONYMS = {r"\dots": r"\ldots", r"\mathrel{+}=": r"{+}{=}"}
 
@@ -52,7 +50,7 @@ def _mathml(node: nodes.Element, *, is_block: bool) -> str:
     text = node.astext()
     for unknown, known in SYNONYMS.items():
         text = text.replace(unknown, known)
-    text = ACCENT.sub(r"{\1}", text)
+    text = ACCENT.sub(r"{{}\1}", text)
     if is_block and (r"\\" in text or "&" in text) and r"\begin" not in text:
         text = rf"\begin{{aligned}}{text}\end{{aligned}}"
     try:
