@@ -129,6 +129,15 @@ class Detections:
 
         Landmarks stay as they are: a point outside the picture is still where the detector sees it.
 
+        Parameters
+        ----------
+        width, height : float
+            Sides of the image, pixels.
+
+        Returns
+        -------
+        Detections
+
         Examples
         --------
         >>> Detections([[-5, 0, 50, 90]], [1], np.zeros((1, 5, 2))).clip(40, 60).boxes
@@ -139,6 +148,10 @@ class Detections:
 
     def to_xywh(self) -> Float32Array:
         """Return the boxes as (K, 4) x1 y1 width height.
+
+        Returns
+        -------
+        boxes : (K, 4) float32 array
 
         Examples
         --------
@@ -155,7 +168,17 @@ class Detections:
         ]
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """Return ``to_dicts()`` as a JSON text."""
+        """Return ``to_dicts()`` as a JSON text.
+
+        Parameters
+        ----------
+        indent : int, optional
+            Spaces per level; without it everything is one line.
+
+        Returns
+        -------
+        str
+        """
         return json.dumps(self.to_dicts(), indent=indent)
 
 

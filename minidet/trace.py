@@ -46,7 +46,14 @@ class Recorder:
     keeps = False
 
     def record(self, step: str, **values: Any) -> None:
-        """Note that ``step`` has ended, and what it computed."""
+        """Note that ``step`` has ended, and what it computed.
+
+        Parameters
+        ----------
+        step : str
+        **values : anything
+            Arrays, numbers, or lists of arrays, by name.
+        """
 
 
 class Trace(Recorder):

@@ -108,6 +108,41 @@ def test_relative_links_lead_somewhere(page):
             assert anchor in anchors(file), f"{target}: no such heading"
 
 
+# ---- Code in the pages -----------------------------------------------------------------------------
+
+
+def python_blocks(page):
+    """The blocks of Python of a page."""
+    return [code for marked, code in FENCE.findall(page.read_text(encoding="utf-8")) if marked == "python"]
+
+
+def lookup(name):
+    """What a dotted name such as ``minidet.boxes.iou`` means."""
+    module = name
+    while module:
+        try:
+            found = importlib.import_module(module)
+            break
+        except ModuleNotFoundError:
+            module = module.rpartition(".")[0]
+    for part in name.removeprefix(module).split(".")[1:]:
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if python_blocks(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_code_in_a_page_is_python_and_calls_what_there_is(page):
+    for code in python_blocks(page):
+        for node in ast.walk(ast.parse(re.sub(r"^(>>>|\.\.\.) ?|^%.*$", "", code, flags=re.MULTILINE))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("minidet"):
+                for alias in node.names:
+                    lookup(f"{node.module}.{alias.name}")
+            if isinstance(node, ast.Attribute) and re.fullmatch(r"minidet(\.\w+)+", ast.unparse(node)):
+                lookup(ast.unparse(node))
+
+
 # ---- Forward and backward, side by side ------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ def generate_anchors(
 ) -> Float32Array:
     """Lay the anchors of every pyramid level over an image.
 
+    The sizes are those of biubug6/Pytorch_Retinaface, two to a level; Deng et al. 2019, table 2, have three.
+
     Parameters
     ----------
     height, width : int

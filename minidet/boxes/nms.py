@@ -40,7 +40,7 @@ def nms(
 
     Returns
     -------
-    kept : integer array
+    kept : (K,) integer array
         Indices into ``boxes``, best score first; of equal scores the lower index first.
 
     Raises

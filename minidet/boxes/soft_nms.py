@@ -48,7 +48,7 @@ def soft_nms(
 
     Returns
     -------
-    kept : integer array
+    kept : (K,) integer array
         Indices into ``boxes`` in the order taken, which is that of the new scores, best first; where two are
         equal, the lower index first.
     new_scores : array like ``scores``

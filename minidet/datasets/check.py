@@ -173,6 +173,14 @@ class DatasetSummary:
 def summarize_dataset(dataset: Dataset) -> DatasetSummary:
     """Count photographs and faces, from the annotations alone.
 
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    DatasetSummary
+
     Examples
     --------
     >>> a, b = Annotation("a.jpg", "a.jpg", [[0, 0, 9, 9], [0, 0, 9, 30]]), Annotation("b.jpg", "b.jpg", [])

@@ -89,6 +89,14 @@ class Dataset(Sequence[Sample]):
 def load_sample(annotation: Annotation) -> Sample:
     """Read the photograph of an annotation, and leave out boxes without an area.
 
+    Parameters
+    ----------
+    annotation : Annotation
+
+    Returns
+    -------
+    Sample
+
     Raises
     ------
     InputError

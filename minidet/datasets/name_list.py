@@ -17,6 +17,11 @@ SHOWN = 3
 def write_name_list(path: str | os.PathLike[str], names: Iterable[str]) -> None:
     """Write names of photographs, one per line; the file is there whole or not at all.
 
+    Parameters
+    ----------
+    path : str or path
+    names : iterable of str
+
     Raises
     ------
     InputError
@@ -73,6 +78,10 @@ def only_named(dataset: Dataset, names: Collection[str], source: str) -> Dataset
     names : collection of str
     source : str
         What the part is called.
+
+    Returns
+    -------
+    Dataset
 
     Examples
     --------

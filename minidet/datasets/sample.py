@@ -112,7 +112,11 @@ class Annotation:
         self.ignore = _filled(ignore, (G,), False).astype(np.bool_)
 
     def read(self) -> RGBImage:
-        """Return the photograph's pixels, (H, W, 3) uint8 RGB, upright.
+        """Return the photograph's pixels, upright.
+
+        Returns
+        -------
+        (H, W, 3) uint8 array, RGB
 
         Raises
         ------

@@ -54,6 +54,16 @@ class AveragePrecision:
         """Return precision and recall of the detections that score ``threshold`` or more.
 
         Where there are none, precision is 1 and recall 0.
+
+        Parameters
+        ----------
+        threshold : float
+            A score, 0 to 1.
+
+        Returns
+        -------
+        precision, recall : float
+            0 to 1.
         """
         count = int((self.thresholds >= threshold).sum())
         return (float(self.precision[count - 1]), float(self.recall[count - 1])) if count else (1.0, 0.0)
@@ -63,6 +73,15 @@ class AveragePrecision:
 
         This is a point of FDDB's curve (Jain & Learned-Miller 2010, discrete score), except that FDDB pairs
         detections and faces so that the sum of overlaps is largest, and not best score first.
+
+        Parameters
+        ----------
+        false_positives : int
+
+        Returns
+        -------
+        float
+            0 to 1.
         """
         affordable = self.false_positives <= false_positives
         return float(self.recall[affordable].max(initial=0))
@@ -79,6 +98,8 @@ def average_precision(
 
     Which detection is right follows from :func:`minidet.evaluation.match_detections`. Detections of one
     score, wherever they are, become one point of the curve, so the order of photographs does not matter.
+    The area below the curve is taken over all of its points, as in Pascal VOC since 2010 (Everingham et al.
+    2015).
 
     Parameters
     ----------

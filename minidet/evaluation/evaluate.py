@@ -144,7 +144,19 @@ def measure(
 
 
 def detection_recipe(dataset: Dataset, detector: dict[str, Any], views: ViewSettings) -> dict[str, Any]:
-    """Return all that decides the detections, in plain values: the part of a recipe a journal goes by."""
+    """Return all that decides the detections, in plain values: the part of a recipe a journal goes by.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    detector : dict
+        The ``recipe`` of a detector.
+    views : ViewSettings
+
+    Returns
+    -------
+    dict
+    """
     return {
         "data": data_recipe(dataset),
         "views": {
@@ -157,7 +169,16 @@ def detection_recipe(dataset: Dataset, detector: dict[str, Any], views: ViewSett
 
 
 def data_recipe(dataset: Dataset) -> dict[str, Any]:
-    """Return what identifies a data set, in plain values."""
+    """Return what identifies a data set, in plain values.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    dict
+    """
     return {"source": dataset.source, "sha256": annotation_checksum(dataset.annotations)}
 
 
@@ -192,6 +213,14 @@ def best_f1(curve: AveragePrecision) -> dict[str, float] | None:
 
     F1 is their harmonic mean, 2 p r / (p + r). Where no face is found it is 0 at every threshold, and none
     of them is best: None.
+
+    Parameters
+    ----------
+    curve : AveragePrecision
+
+    Returns
+    -------
+    dict of str to float, or None
     """
     if not curve.true_positives.any():
         return None

@@ -279,6 +279,15 @@ def label_photograph(
 def describe_labels(counts: LabelCounts, settings: LabelSettings) -> str:
     """Say in one line what was done.
 
+    Parameters
+    ----------
+    counts : LabelCounts
+    settings : LabelSettings
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> describe_labels(LabelCounts(photographs=2, added=3, ignored=1), LabelSettings())

@@ -43,7 +43,18 @@ class LandmarkErrors:
         return len(self.inter_ocular)
 
     def failure_rate(self, limit: float = FAILURE) -> float:
-        """Return the share of the found faces whose error by box size is above ``limit``; NaN without any."""
+        """Return the share of the found faces whose error by box size is above ``limit``; NaN without any.
+
+        Parameters
+        ----------
+        limit : float
+            In sides of the box.
+
+        Returns
+        -------
+        float
+            0 to 1, or NaN.
+        """
         return float((self.box_size > limit).mean()) if self.found else float("nan")
 
 

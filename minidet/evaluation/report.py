@@ -15,7 +15,16 @@ from minidet.evaluation.widerface import WiderCurve
 
 
 def describe(evaluation: Evaluation) -> str:
-    """Return the recipe and every figure as lines of text."""
+    """Return the recipe and every figure as lines of text.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    str
+    """
     rows = [*describe_recipe(evaluation.recipe).items(), ("", "")]
     if evaluation.exhaustive:
         value = f"{evaluation.curve.value:.4f}" if evaluation.curve.faces else "no faces"
@@ -47,7 +56,17 @@ def describe(evaluation: Evaluation) -> str:
 
 
 def describe_wider(curves: Mapping[str, WiderCurve]) -> str:
-    """Return one line per subset of WIDER FACE."""
+    """Return one line per subset of WIDER FACE.
+
+    Parameters
+    ----------
+    curves : mapping of str to WiderCurve
+        As :func:`widerface_curves` returns it.
+
+    Returns
+    -------
+    str
+    """
     return _table(
         (f"WIDER FACE {subset}", f"{curve.ap:.4f} over {_count(curve.faces, 'face')}")
         for subset, curve in curves.items()
@@ -56,6 +75,15 @@ def describe_wider(curves: Mapping[str, WiderCurve]) -> str:
 
 def describe_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
     """Return a recipe as a few phrases by name.
+
+    Parameters
+    ----------
+    recipe : mapping
+        As in ``Evaluation.recipe``.
+
+    Returns
+    -------
+    dict of str to str
 
     Examples
     --------
@@ -75,6 +103,15 @@ def describe_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 def height_label(lower: float, upper: float) -> str:
     """Name a range of heights.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Heights of a face in pixels; ``upper`` may be infinite.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -56,6 +56,14 @@ class ResizeRule:
     def parse(cls, text: str) -> ResizeRule:
         """Read a rule as the command line writes it.
 
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        ResizeRule
+
         Raises
         ------
         InputError
@@ -87,6 +95,16 @@ class ResizeRule:
     def factor(self, width: int, height: int) -> float:
         """Return by how much a ``width`` x ``height`` photograph grows.
 
+        Parameters
+        ----------
+        width, height : int
+            Of the photograph, pixels.
+
+        Returns
+        -------
+        float
+            Above 1 where it is enlarged.
+
         Examples
         --------
         >>> ResizeRule.parse("short=1600:2150").factor(1024, 768)  # 1600 / 768 would make it 2133 long
@@ -105,6 +123,7 @@ class ResizeRule:
 
 
 NATIVE = ResizeRule()
+"""The photograph as it is."""
 
 
 def resized(image: RGBImage, rule: ResizeRule) -> tuple[RGBImage, Float32Array]:

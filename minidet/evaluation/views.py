@@ -14,6 +14,7 @@ from minidet.errors import InputError, is_share
 from minidet.evaluation.resize_rule import NATIVE, ResizeRule, resized
 
 Merge = Literal["none", "nms", "soft-linear", "soft-gaussian", "vote"]
+"""What is done with the boxes of several views of a photograph; see :class:`ViewSettings`."""
 MERGES: tuple[Merge, ...] = ("none", "nms", "soft-linear", "soft-gaussian", "vote")
 
 
@@ -21,7 +22,16 @@ class FaceDetector(Protocol):
     """What is measured; both detectors of minidet are one."""
 
     def detect(self, source: RGBImage, /) -> Detections:
-        """Find the faces of one (H, W, 3) uint8 RGB image."""
+        """Find the faces of one (H, W, 3) uint8 RGB image.
+
+        Parameters
+        ----------
+        source : (H, W, 3) uint8 array, RGB
+
+        Returns
+        -------
+        Detections
+        """
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,16 @@ def merge_detections(candidates: Detections, settings: ViewSettings) -> Detectio
     """Make one box per face of the boxes of all views.
 
     Soft-NMS replaces the scores; voting averages boxes and landmarks by score.
+
+    Parameters
+    ----------
+    candidates : Detections
+        The boxes of all views, in pixels of the photograph.
+    settings : ViewSettings
+
+    Returns
+    -------
+    Detections
     """
     boxes, scores = candidates.boxes, candidates.scores
     if settings.merge == "none":

@@ -1,4 +1,4 @@
-r"""Average precision on WIDER FACE, as the official evaluation counts it.
+r"""Average precision on WIDER FACE (Yang et al. 2016), as the official evaluation counts it.
 
 A face detector is given 3,226 photographs. Three lists say which of their faces count as easy, medium and
 hard; easy is part of medium, medium of hard. Each list gives a curve of precision over recall, and the area

@@ -20,7 +20,7 @@ def compile(model: Module) -> Any:
     """Return a callable with the signature of ``model.predict`` that computes the same, faster.
 
     Batch norms are folded into their convolutions, the weights are packed for the vector registers of this
-    processor, and neighbouring layers are fused. What :meth:`predict` returns is met within 1e-4 of the
+    processor, and neighbouring layers are fused. What ``model.predict`` returns is met within 1e-4 of the
     largest value. Threads may share the callable.
 
     Parameters
@@ -55,7 +55,12 @@ def compile(model: Module) -> Any:
 
 
 def is_available() -> bool:
-    """Tell whether there is machine code at all: with ``NUMBA_DISABLE_JIT=1`` Numba makes none."""
+    """Tell whether there is machine code at all: with ``NUMBA_DISABLE_JIT=1`` Numba makes none.
+
+    Returns
+    -------
+    bool
+    """
     return not config.DISABLE_JIT  # type: ignore[attr-defined]
 
 

@@ -26,6 +26,19 @@ def detect_retinaface(
     Twin: :func:`minidet.detectors.detect_retinaface`, with the same steps, parameters and result: the same
     faces, boxes within 0.05 pixels, scores within 1e-4. The tensor and the anchors are made for a recorder
     that keeps them only; the network reads the pixels, and an anchor's place follows from its number.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 array, RGB
+    network : callable
+        As :func:`minidet.fast.compile` makes it.
+    settings : RetinaFaceSettings
+    recorder : Recorder
+        Is told what every step computed.
+
+    Returns
+    -------
+    Detections
     """
     # 1. The image, shrunk if it is larger than wanted.
     resized = limit_side(image, settings.max_side, resize_area)

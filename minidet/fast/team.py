@@ -167,7 +167,13 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads the fast backend uses."""
+    """Return how many threads the fast backend uses.
+
+    Returns
+    -------
+    int
+        1 or more.
+    """
     return _helpers.count + 1
 
 

@@ -20,6 +20,7 @@ from minidet.errors import InputError, one_line
 ImageSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 )
+"""What :func:`read_image` takes."""
 
 
 IMAGE_SUFFIXES = frozenset({
@@ -65,17 +66,19 @@ def read_image(
     -----
     What the values of an array mean is decided by its dtype:
 
-    | dtype                 | values                 | becomes                                       |
-    |-----------------------|------------------------|-----------------------------------------------|
-    | uint8                 | 0 .. 255               | itself                                        |
-    | bool                  | False, True            | 0, 255                                        |
-    | uint16                | all 0, or largest >255 | round(value / 257), as 65535 = 255 * 257      |
-    | uint16                | largest in 1 .. 255    | an error: 8-bit data, or almost black?        |
-    | any other integer     | 0 .. 255               | the same value                                |
-    | float16/32/64         | 0 <= all, largest <= 1 | round(255 * value)                            |
-    | float16/32/64         | 1 < largest < 2        | an error: a 0 .. 1 picture that overshoots,   |
-    |                       |                        | or a 0 .. 255 one that is almost black?       |
-    | float16/32/64         | 2 <= largest <= 255    | round(value)                                  |
+    =====================  ======================  =============================================
+    dtype                  values                  becomes
+    =====================  ======================  =============================================
+    uint8                  0 .. 255                itself
+    bool                   False, True             0, 255
+    uint16                 all 0, or largest >255  round(value / 257), as 65535 = 255 * 257
+    uint16                 largest in 1 .. 255     an error: 8-bit data, or almost black?
+    any other integer      0 .. 255                the same value
+    float16/32/64          0 <= all, largest <= 1  round(255 * value)
+    float16/32/64          1 < largest < 2         an error: a 0 .. 1 picture that overshoots,
+                                                   or a 0 .. 255 one that is almost black?
+    float16/32/64          2 <= largest <= 255     round(value)
+    =====================  ======================  =============================================
 
     So the range of a float picture is decided by its largest colour value alone. A negative value, a NaN, an
     infinity, a value above those of the table and every other dtype is an error. Halves round to even.

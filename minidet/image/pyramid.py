@@ -54,6 +54,18 @@ def pyramid_scales(height: int, width: int, *, min_face_size: float, pyramid_fac
 def level_size(height: int, width: int, scale: float) -> tuple[int, int]:
     """Return rows and columns of the pyramid level of ``scale``.
 
+    Parameters
+    ----------
+    height, width : int
+        Of the image, pixels.
+    scale : float
+        Pixels of the level to one of the image, as :func:`pyramid_scales` returns it.
+
+    Returns
+    -------
+    height, width : int
+        Of the level, pixels.
+
     Examples
     --------
     One pixel larger than the authors' ceil where the product is whole:

@@ -44,7 +44,13 @@ class Module:
                 yield name, value
 
     def state(self, prefix: str = "") -> Iterator[tuple[str, Parameter | Buffer]]:
-        """List every parameter and buffer, own ones first, with its dotted name."""
+        """List every parameter and buffer, own ones first, with its dotted name.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name.
+        """
         for name, value in vars(self).items():
             if isinstance(value, Parameter | Buffer):
                 yield prefix + name, value
@@ -56,11 +62,21 @@ class Module:
         return {name: value for name, value in self.state() if isinstance(value, Parameter)}
 
     def state_dict(self) -> dict[str, FloatArray]:
-        """Return a copy of every array of the state by dotted name."""
+        """Return a copy of every array of the state by dotted name.
+
+        Returns
+        -------
+        dict of name to array
+        """
         return {name: value.data.copy() for name, value in self.state()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy ``state`` into the module, in the module's own float type.
+
+        Parameters
+        ----------
+        state : mapping of name to array
+            As :meth:`state_dict` returns it.
 
         Raises
         ------
@@ -91,6 +107,15 @@ class Module:
         """Convert every array of the state to ``dtype``, float32 or float64, and return the module.
 
         Gradients, which are of the old type, are cleared.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+
+        Returns
+        -------
+        Module
+            Itself.
 
         Raises
         ------
@@ -125,7 +150,13 @@ class Module:
         return self
 
     def keep_for_backward(self, value: Any) -> None:
-        """Remember ``value`` until ``backward``; called by ``forward``. In inference nothing is kept."""
+        """Remember ``value`` until ``backward``; called by ``forward``. In inference nothing is kept.
+
+        Parameters
+        ----------
+        value : anything
+            What :meth:`kept` will return.
+        """
         if self.training:
             self._kept = value
 
@@ -155,11 +186,31 @@ class Layer(Module, ABC):
 
     @abstractmethod
     def forward(self, x: FloatArray) -> FloatArray:
-        """Compute the output."""
+        """Compute the output.
+
+        Parameters
+        ----------
+        x : (N, C, ...) array, float32 or float64
+            The shape that the layer's own docstring asks for.
+
+        Returns
+        -------
+        y : (N, ...) array of the same type
+        """
 
     @abstractmethod
     def backward(self, grad_output: FloatArray) -> FloatArray:
-        """Add to the gradients of the parameters, and return the gradient with respect to ``x``."""
+        """Add to the gradients of the parameters, and return the gradient with respect to ``x``.
+
+        Parameters
+        ----------
+        grad_output : (N, ...) array, of the shape of ``y``
+            Gradient of the loss with respect to the output.
+
+        Returns
+        -------
+        grad_x : (N, C, ...) array, of the shape of ``x``
+        """
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -70,6 +70,11 @@ def freeze_batch_norms(module: Module) -> None:
 
     For fine-tuning on batches too small to tell a mean and a variance. Weight and bias still learn; leave
     them out of the optimiser's parameters if they should not.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
     """
     if isinstance(module, BatchNorm2d):
         module.frozen = True

@@ -11,7 +11,7 @@ class Parameter:
 
     Attributes
     ----------
-    data : array
+    data : array of any shape
         The values.
     grad : array like ``data``, or None
         The gradient of the loss with respect to ``data``, added up over all backward passes since it was last
@@ -24,6 +24,10 @@ class Parameter:
 
     def accumulate(self, grad: FloatArray) -> None:
         """Add to the gradient: whatever is used twice gets both gradients.
+
+        Parameters
+        ----------
+        grad : array of the shape of ``data``
 
         Raises
         ------
@@ -46,7 +50,7 @@ class Buffer:
 
     Attributes
     ----------
-    data : array
+    data : array of any shape
         The values.
     """
 

@@ -36,7 +36,7 @@ def reestimate_batch_norms(
     ----------
     network : Module
         Changed in place. Re-estimate first and accelerate then: fast twins do not keep what is needed here.
-    inputs : iterable of arrays
+    inputs : iterable of (N, C, ...) arrays
         What ``forward`` takes, such as (N, 3, H, W) batches; together some ten thousand values per channel
         or more. They should be like those of training, augmentation included.
     forward : callable, optional

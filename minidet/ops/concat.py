@@ -16,13 +16,13 @@ def concat_forward(xs: Sequence[FloatArray], *, axis: int = 1) -> FloatArray:
 
     Parameters
     ----------
-    xs : sequence of arrays, float32 or float64
+    xs : sequence of arrays of any shape, float32 or float64
     axis : int
         1 joins the channels of (N, C, H, W) tensors.
 
     Returns
     -------
-    y : array
+    y : array of the shape of the inputs, but for one side
         Its side along ``axis`` is the sum of theirs.
 
     Raises
@@ -50,7 +50,7 @@ def concat_backward(grad_output: FloatArray, sizes: Sequence[int], *, axis: int 
 
     Parameters
     ----------
-    grad_output : array, float32 or float64
+    grad_output : array of any shape, float32 or float64
         Gradient of the loss with respect to the output.
     sizes : sequence of int
         Length of each tensor along ``axis``.
@@ -59,7 +59,7 @@ def concat_backward(grad_output: FloatArray, sizes: Sequence[int], *, axis: int 
 
     Returns
     -------
-    grad_xs : list of arrays
+    grad_xs : list of arrays of any shape
         One for each tensor, in their order.
 
     Raises

@@ -47,7 +47,7 @@ def leaky_relu_backward(grad_output: FloatArray, x: FloatArray, negative_slope: 
 
     Parameters
     ----------
-    grad_output : array, float32 or float64
+    grad_output : array of any shape, float32 or float64
         Gradient of the loss with respect to the output.
     x : array of the same shape and type
     negative_slope : float

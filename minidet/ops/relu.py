@@ -44,7 +44,7 @@ def relu_backward(grad_output: FloatArray, x: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    grad_output : array, float32 or float64
+    grad_output : array of any shape, float32 or float64
         Gradient of the loss with respect to the output.
     x : array of the same shape and type
         What the forward pass was given.

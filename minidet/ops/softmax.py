@@ -12,8 +12,8 @@ from minidet.errors import InputError
 def softmax_forward(x: FloatArray, *, axis: int = -1) -> FloatArray:
     r"""Turn logits into scores that sum to one along ``axis``.
 
-    .. math:: y_i = \frac{e^{x_i}}{\sum_j e^{x_j}} = \frac{e^{x_i - m}}{\sum_j e^{x_j - m}}, \quad m = \max_j
-    x_j
+    .. math::
+        y_i = \frac{e^{x_i}}{\sum_j e^{x_j}} = \frac{e^{x_i - m}}{\sum_j e^{x_j - m}}, \quad m = \max_j x_j
 
     The second form cannot overflow: its largest exponent is zero.
 
@@ -59,7 +59,7 @@ def softmax_backward(grad_output: FloatArray, y: FloatArray, *, axis: int = -1) 
 
     Parameters
     ----------
-    grad_output : array, float32 or float64
+    grad_output : array of any shape, float32 or float64
         Gradient of the loss with respect to the scores.
     y : array of the same shape and type
         The scores: the *result* of the forward pass.

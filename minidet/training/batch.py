@@ -40,4 +40,14 @@ class Batches(Protocol[Targets]):
         """How many batches show everything about once."""
 
     def batch(self, step: int) -> Batch[Targets]:
-        """Make batch number ``step``; several threads may ask at once."""
+        """Make batch number ``step``; several threads may ask at once.
+
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        Batch
+        """

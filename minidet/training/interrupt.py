@@ -14,6 +14,11 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Lend a function that tells whether Ctrl-C was pressed; a second Ctrl-C interrupts at once.
 
     In a thread other than the main one nothing changes, since Python leaves signals to the main thread.
+
+    Yields
+    ------
+    callable
+        Returns True from the first Ctrl-C on.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

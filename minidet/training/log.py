@@ -102,6 +102,14 @@ class RunLog:
     def read(path: Path) -> list[dict[str, Any]]:
         """Return the records of a log, also while it is being written: a last line without end is left out.
 
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        list of dict
+
         Raises
         ------
         InputError

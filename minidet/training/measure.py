@@ -49,13 +49,33 @@ class NetworkDetector:
         self._find: Any = fast_detect if is_fast else detect
 
     def detect(self, source: RGBImage, /) -> Detections:
-        """Find the faces of one image."""
+        """Find the faces of one image.
+
+        Parameters
+        ----------
+        source : (H, W, 3) uint8 array, RGB
+
+        Returns
+        -------
+        Detections
+        """
         found: Detections = self._find(source, *self.networks, self.settings)
         return found
 
 
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
-    """Return average precision, recall at score 0.5 and landmark error of RetinaFace on ``dataset``."""
+    """Return average precision, recall at score 0.5 and landmark error of RetinaFace on ``dataset``.
+
+    Parameters
+    ----------
+    network : Module
+        A RetinaFaceNet.
+    dataset : Dataset
+
+    Returns
+    -------
+    dict of str to float
+    """
     detector = NetworkDetector(
         network,
         settings=RetinaFaceSettings(score_threshold=DOUBTFUL),
@@ -68,7 +88,25 @@ def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
 def measure_stage(
     network: Module, crops: SampleStore, propose: Proposer, dataset: Dataset, *, min_face_size: float = 20
 ) -> dict[str, float]:
-    """Return how P-Net or R-Net does on crops, how many faces it lets through, and how many boxes besides."""
+    """Return how P-Net or R-Net does on crops, how many faces it lets through, and how many boxes besides.
+
+    Parameters
+    ----------
+    network : Module
+        A PNet or an RNet.
+    crops : SampleStore
+        What the network is asked about.
+    propose : Proposer
+        Finds boxes with the network in it.
+    dataset : Dataset
+        Where the boxes have to be found.
+    min_face_size : float
+        Pixels; smaller faces do not count.
+
+    Returns
+    -------
+    dict of str to float
+    """
     recall = stage_recall(dataset, propose, min_face_size=min_face_size, progress=False)
     return {
         **measure_crops(network, crops),
@@ -86,7 +124,23 @@ def measure_onet(
     *,
     min_face_size: float = 20,
 ) -> dict[str, float]:
-    """Return how O-Net does on crops, and how the whole cascade does on photographs."""
+    """Return how O-Net does on crops, and how the whole cascade does on photographs.
+
+    Parameters
+    ----------
+    pnet, rnet, onet : Module
+        The cascade.
+    crops : SampleStore
+        What O-Net is asked about.
+    dataset : Dataset
+        Where the faces have to be found.
+    min_face_size : float
+        Of the cascade, pixels.
+
+    Returns
+    -------
+    dict of str to float
+    """
     detector = NetworkDetector(
         *(pnet, rnet, onet),
         settings=MTCNNSettings(min_face_size=min_face_size, score_thresholds=(0.6, 0.7, DOUBTFUL)),
@@ -102,6 +156,15 @@ def measure_crops(network: Any, crops: SampleStore) -> dict[str, float]:
 
     Their share in Table I of Zhang et al. 2016 is not stated; here negatives count three times as much as
     positives, as in a batch, however many there are of each.
+
+    Parameters
+    ----------
+    network : PNet, RNet or ONet
+    crops : SampleStore
+
+    Returns
+    -------
+    dict of str to float
     """
     rights = {}
     for kind in (SampleType.NEGATIVE, SampleType.POSITIVE):
@@ -116,7 +179,17 @@ def measure_crops(network: Any, crops: SampleStore) -> dict[str, float]:
 
 
 def evaluate(detector: FaceDetector, dataset: Dataset) -> Evaluation:
-    """Run a detector over a data set and measure what it finds."""
+    """Run a detector over a data set and measure what it finds.
+
+    Parameters
+    ----------
+    detector : FaceDetector
+    dataset : Dataset
+
+    Returns
+    -------
+    Evaluation
+    """
     return measure(predict(dataset, detector, progress=False), dataset)
 
 
@@ -128,6 +201,10 @@ def figures_of(evaluation: Evaluation, at: float) -> dict[str, float]:
     evaluation : Evaluation
     at : float
         The score from which on a detection counts for the recall.
+
+    Returns
+    -------
+    dict of str to float
     """
     figures = {"recall": evaluation.curve.at(at)[1]}
     if evaluation.exhaustive:

@@ -44,14 +44,33 @@ class Meter:
         self.bar.close()
 
     def take(self, stream: Iterator[Batch[Targets]]) -> Batch[Targets]:
-        """Take the next batch, and count the time until it is there as waiting."""
+        """Take the next batch, and count the time until it is there as waiting.
+
+        Parameters
+        ----------
+        stream : iterator of Batch
+
+        Returns
+        -------
+        Batch
+        """
         start = time.perf_counter()
         batch = next(stream)
         self.waiting_seconds += time.perf_counter() - start
         return batch
 
     def step_done(self, figures: dict[str, float]) -> dict[str, Any] | None:
-        """Move the bar on by a step that cost ``figures``; now and then return a report of the speed."""
+        """Move the bar on by a step that cost ``figures``; now and then return a report of the speed.
+
+        Parameters
+        ----------
+        figures : dict of str to float
+            Parts of the loss, by name.
+
+        Returns
+        -------
+        dict or None
+        """
         now = time.perf_counter()
         self.seconds += now - self._last
         self._last = now
@@ -82,6 +101,16 @@ class Meter:
 
 def speed(steps: int, seconds: float, waiting_seconds: float) -> dict[str, Any]:
     """Turn counts into rates.
+
+    Parameters
+    ----------
+    steps : int
+    seconds, waiting_seconds : float
+        All the time, and that of waiting for batches.
+
+    Returns
+    -------
+    dict
 
     Examples
     --------

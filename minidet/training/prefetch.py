@@ -30,6 +30,10 @@ def prefetched(
     ahead : int
         How many batches may be waiting, over those in the making.
 
+    Yields
+    ------
+    iterator of Batch
+
     Raises
     ------
     InputError

@@ -116,6 +116,15 @@ class RetinaFaceBatches:
     def batch(self, step: int) -> Batch[RetinaFaceTargets]:
         """Make batch number ``step``.
 
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        Batch
+
         Raises
         ------
         InputError
@@ -141,6 +150,15 @@ class RetinaFaceBatches:
 
     def samples(self, step: int) -> list[Sample]:
         """Make the images of batch number ``step`` with their labels, as people can look at them.
+
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        list of Sample
 
         Raises
         ------
@@ -251,6 +269,17 @@ class RetinaFaceBatches:
 
 def centres_in(anchors: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
     """Tell which anchors (A, 4) have their centre in one of the regions (R, 4).
+
+    Parameters
+    ----------
+    anchors : (A, 4) array
+        x1 y1 x2 y2, pixels.
+    regions : (R, 4) array
+        Likewise.
+
+    Returns
+    -------
+    (A,) bool array
 
     Examples
     --------

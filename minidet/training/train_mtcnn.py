@@ -130,7 +130,16 @@ def train_mtcnn(
 
 
 def some_of(store: SampleStore) -> Samples:
-    """Return samples of every type, spread over the set."""
+    """Return samples of every type, spread over the set.
+
+    Parameters
+    ----------
+    store : SampleStore
+
+    Returns
+    -------
+    Samples
+    """
     rows = [store.rows_of(kind) for kind in SampleType]
     return store.take(np.concatenate([every[:: max(1, len(every) // SHOWN)][:SHOWN] for every in rows]))
 
@@ -140,6 +149,19 @@ def first_network(recipe: MTCNNRecipe, weights: Mapping[str, NDArray[Any]] | Non
 
     It has the landmark outputs of the paper, which help in training. Where the weights to begin with have
     none, as the released ones of P-Net and R-Net, those alone are random.
+
+    Parameters
+    ----------
+    recipe : MTCNNRecipe
+        Says which network.
+    weights : mapping of name to array, or None
+        To begin with; None is random numbers.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    Module
     """
     makers: dict[str, Callable[[], Module]] = {
         "pnet": partial(PNet, landmark_head=True),

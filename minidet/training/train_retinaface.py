@@ -125,7 +125,14 @@ def train_retinaface(
 
 
 def draw_training_images(batches: RetinaFaceBatches, path: Path) -> None:
-    """Draw the images of the first batch with their labels, if that is not done yet."""
+    """Draw the images of the first batch with their labels, if that is not done yet.
+
+    Parameters
+    ----------
+    batches : RetinaFaceBatches
+    path : path
+        Of the picture.
+    """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         training_images_sheet(batches.samples(0)).save(path)
@@ -137,6 +144,15 @@ def learnt_parameters(network: RetinaFaceNet, recipe: RetinaFaceRecipe) -> dict[
     Pixels reach the first convolution as numbers up to 150, so its gradient is a hundred times that of all
     others together. A norm that learns takes the scale out again; behind a frozen one the loss explodes. Deng
     et al. 2019, section 4.2, freeze the first two convolutions of their light network, too.
+
+    Parameters
+    ----------
+    network : RetinaFaceNet
+    recipe : RetinaFaceRecipe
+
+    Returns
+    -------
+    dict of str to Parameter
     """
     parameters = network.parameters()
     if recipe.norms == "frozen":
@@ -150,7 +166,23 @@ def first_network(
     batches: Batches[RetinaFaceTargets],
     seed: int,
 ) -> RetinaFaceNet:
-    """Return the network as it is before the first step: its weights, and what becomes of its norms."""
+    """Return the network as it is before the first step: its weights, and what becomes of its norms.
+
+    Parameters
+    ----------
+    weights : mapping of name to array, or None
+        To begin with; None is random numbers.
+    recipe : RetinaFaceRecipe
+        Says what becomes of the norms.
+    batches : Batches
+        What the statistics of the norms are measured on.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    RetinaFaceNet
+    """
     network = RetinaFaceNet()
     if weights is None:
         draw = partial(kaiming_normal, negative_slope=LEAKY_SLOPE)

@@ -158,7 +158,22 @@ def train_by_recipe(
 
 
 def finish(run: Run, folder: Path, weights: Path, architecture: str) -> Trained:
-    """Write the weights of a finished run, those of the best validation if there was one, and its curves."""
+    """Write the weights of a finished run, those of the best validation if there was one, and its curves.
+
+    Parameters
+    ----------
+    run : Run
+    folder : path
+        Of the run, where the curves go.
+    weights : path
+        Where the weights go.
+    architecture : str
+        Noted with the weights, as in :func:`minidet.weights.save_npz`.
+
+    Returns
+    -------
+    Trained
+    """
     records = RunLog.read(folder / "log.jsonl")
     best_step = None
     for callback in run.callbacks:

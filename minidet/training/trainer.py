@@ -139,13 +139,23 @@ class Callback(Protocol):
     """
 
     def after_step(self, run: Run) -> None:
-        """Look at the run; ``run.stop("reason")`` ends it."""
+        """Look at the run; ``run.stop("reason")`` ends it.
+
+        Parameters
+        ----------
+        run : Run
+        """
 
     def state(self) -> dict[str, Any]:
         """Return what is remembered, in plain values."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what ``state`` returned."""
+        """Take up what ``state`` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
 
 
 @dataclass
@@ -175,7 +185,13 @@ class Run:
     speed: dict[str, Any] = field(default_factory=dict)
 
     def stop(self, reason: str) -> None:
-        """End the training after this step."""
+        """End the training after this step.
+
+        Parameters
+        ----------
+        reason : str
+            What the log says about it.
+        """
         self.stopped = reason
 
     def save(self, checkpoints: Checkpoints) -> None:
@@ -183,6 +199,11 @@ class Run:
 
         There is no generator of random numbers among it: every batch draws from one of its own, made from
         the seed of the recipe and its number.
+
+        Parameters
+        ----------
+        checkpoints : Checkpoints
+            Where it is written.
         """
         state = {f"model.{name}": array for name, array in self.network.state_dict().items()}
         state |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
@@ -190,7 +211,13 @@ class Run:
         checkpoints.save(self.step, state, extra)
 
     def restore(self, checkpoints: Checkpoints) -> None:
-        """Take up the newest whole checkpoint, if there is one."""
+        """Take up the newest whole checkpoint, if there is one.
+
+        Parameters
+        ----------
+        checkpoints : Checkpoints
+            Where it is looked for.
+        """
         checkpoint = checkpoints.load()
         if checkpoint is None:
             return
@@ -203,7 +230,19 @@ class Run:
 
 @contextmanager
 def naming_images(step: int, batch: Batch[Any], log: RunLog) -> Iterator[None]:
-    """Add to an error the step and the photographs it came from; the log gets all of their names."""
+    """Add to an error the step and the photographs it came from; the log gets all of their names.
+
+    Parameters
+    ----------
+    step : int
+    batch : Batch
+    log : RunLog
+
+    Raises
+    ------
+    InputError
+        What was raised inside, with more words.
+    """
     try:
         yield
     except InputError as error:
@@ -218,6 +257,10 @@ def naming_images(step: int, batch: Batch[Any], log: RunLog) -> Iterator[None]:
 
 def check_finite_loss(loss: Objective) -> None:
     """Require that the loss is a number; training on would spoil every weight.
+
+    Parameters
+    ----------
+    loss : Objective
 
     Raises
     ------

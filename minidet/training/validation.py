@@ -67,7 +67,17 @@ class Validation:
         self.best_value, self.best_step, self.since_best = -math.inf, 0, 0
 
     def after_step(self, run: Run) -> None:
-        """Validate, if it is time."""
+        """Validate, if it is time.
+
+        Parameters
+        ----------
+        run : Run
+
+        Raises
+        ------
+        InputError
+            If the measure returns no figure of the name that decides.
+        """
         if run.step % self.every and run.step != self.steps:
             return
         with inference(run.network):
@@ -96,19 +106,35 @@ class Validation:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what :meth:`state` returned."""
+        """Take up what :meth:`state` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
         self.best_value = -math.inf if state["best_value"] is None else state["best_value"]
         self.best_step, self.since_best = state["best_step"], state["since_best"]
 
     def load_best(self, network: Module) -> None:
-        """Give ``network`` the best weights; without any, leave its own."""
+        """Give ``network`` the best weights; without any, leave its own.
+
+        Parameters
+        ----------
+        network : Module
+        """
         if math.isfinite(self.best_value):
             network.load_state_dict(load_npz(self.best)[1])
 
 
 @contextmanager
 def inference(network: Module) -> Iterator[None]:
-    """Have the network in inference mode for a while."""
+    """Have the network in inference mode for a while.
+
+    Parameters
+    ----------
+    network : Module
+        In training mode afterwards.
+    """
     network.eval()
     try:
         yield

@@ -13,7 +13,17 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def new_axes(width: float = 8.0, height: float = 4.5) -> Axes:
-    """Return the axes of a new figure; width and height in inches."""
+    """Return the axes of a new figure; width and height in inches.
+
+    Parameters
+    ----------
+    width, height : float
+        Of the figure, inches.
+
+    Returns
+    -------
+    Axes
+    """
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     axes: Axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
@@ -21,7 +31,14 @@ def new_axes(width: float = 8.0, height: float = 4.5) -> Axes:
 
 
 def save_figure(ax: Axes, path: Path) -> None:
-    """Write the figure of :func:`new_axes` as a picture."""
+    """Write the figure of :func:`new_axes` as a picture.
+
+    Parameters
+    ----------
+    ax : Axes
+    path : path
+        Its ending says the format.
+    """
     figure = ax.figure
     assert isinstance(figure, Figure)
     figure.savefig(path)

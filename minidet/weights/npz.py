@@ -53,6 +53,10 @@ def save_npz(path: str | os.PathLike[str], state: Mapping[str, NDArray[Any]], *,
 def load_npz(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray[Any]]]:
     """Read what :func:`save_npz` has written.
 
+    Parameters
+    ----------
+    path : str or path
+
     Returns
     -------
     architecture : str
@@ -90,6 +94,15 @@ def checksum(state: Mapping[str, NDArray[Any]]) -> str:
     """Return the SHA-256 of names, types, shapes and values, in the order of the names.
 
     It is about the numbers, not the file: packing the same arrays again gives the same checksum.
+
+    Parameters
+    ----------
+    state : mapping of name to array
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for name in sorted(state):

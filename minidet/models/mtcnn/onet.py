@@ -74,7 +74,7 @@ class ONet(Module):
 
         Parameters
         ----------
-        grad_logits, grad_box_deltas, grad_landmark_deltas : arrays
+        grad_logits, grad_box_deltas, grad_landmark_deltas : (N, 2 | 4 | 10) arrays
             Gradients of the loss with respect to the outputs.
 
         Returns
@@ -101,6 +101,21 @@ class ONet(Module):
         return self.conv1.backward(grad_x)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Compute scores (N, 2) that sum to one, box_deltas (N, 4) and landmark_deltas (N, 10)."""
+        """Compute scores (N, 2) that sum to one, box_deltas (N, 4) and landmark_deltas (N, 10).
+
+        Parameters
+        ----------
+        x : (N, 3, 48, 48) array, float32 or float64
+            Crops, (RGB - 127.5) / 128.
+
+        Returns
+        -------
+        scores : (N, 2) array
+            No face, face.
+        box_deltas : (N, 4) array
+            Of x1 y1 x2 y2, in sides of the box.
+        landmark_deltas : (N, 10) array
+            x1 .. x5, y1 .. y5, in sides of the box.
+        """
         logits, box_deltas, landmark_deltas = self.forward(x)
         return softmax_forward(logits, axis=1), box_deltas, landmark_deltas

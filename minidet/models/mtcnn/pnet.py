@@ -13,7 +13,7 @@ from minidet.ops import softmax_forward
 
 
 class PNet(Module):
-    """The released P-Net has 2 + 4 outputs per cell; the paper's figure 2 adds 10 for landmarks.
+    """The released P-Net has 2 + 4 outputs per cell; Zhang et al. 2016, figure 2, add 10 for landmarks.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class PNet(Module):
 
         Parameters
         ----------
-        grad_logits, grad_box_deltas, grad_landmark_deltas : arrays
+        grad_logits, grad_box_deltas, grad_landmark_deltas : (N, 2 | 4 | 10, h, w) arrays
             Gradients of the loss with respect to the outputs; None for landmarks without the head.
 
         Returns
@@ -94,6 +94,19 @@ class PNet(Module):
         return self.conv1.backward(grad_x)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Compute what the cascade needs: scores (N, 2, h, w) that sum to one, box_deltas (N, 4, h, w)."""
+        """Compute what the cascade needs: scores (N, 2, h, w) that sum to one, box_deltas (N, 4, h, w).
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array, float32 or float64
+            Images of a pyramid level, (RGB - 127.5) / 128.
+
+        Returns
+        -------
+        scores : (N, 2, h, w) array
+            No face, face.
+        box_deltas : (N, 4, h, w) array
+            Of x1 y1 x2 y2, in sides of the window.
+        """
         logits, box_deltas, _ = self.forward(x)
         return softmax_forward(logits, axis=1), box_deltas

@@ -76,7 +76,7 @@ class RNet(Module):
 
         Parameters
         ----------
-        grad_logits, grad_box_deltas, grad_landmark_deltas : arrays
+        grad_logits, grad_box_deltas, grad_landmark_deltas : (N, 2 | 4 | 10) arrays
             Gradients of the loss with respect to the outputs; None for landmarks without the head.
 
         Returns
@@ -100,6 +100,19 @@ class RNet(Module):
         return self.conv1.backward(grad_x)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Compute what the cascade needs: scores (N, 2) that sum to one, and box_deltas (N, 4)."""
+        """Compute what the cascade needs: scores (N, 2) that sum to one, and box_deltas (N, 4).
+
+        Parameters
+        ----------
+        x : (N, 3, 24, 24) array, float32 or float64
+            Crops, (RGB - 127.5) / 128.
+
+        Returns
+        -------
+        scores : (N, 2) array
+            No face, face.
+        box_deltas : (N, 4) array
+            Of x1 y1 x2 y2, in sides of the box.
+        """
         logits, box_deltas, _ = self.forward(x)
         return softmax_forward(logits, axis=1), box_deltas

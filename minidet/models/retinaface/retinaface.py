@@ -88,7 +88,18 @@ class RetinaFaceNet(Module):
         return self.backbone.backward(grad_c3, grad_c4, grad_c5)
 
     def features(self, x: FloatArray) -> dict[str, FloatArray]:
-        """Compute the maps on the way, by name: c3..c5 (backbone), p3..p5 (pyramid), context3..context5."""
+        """Compute the maps on the way, by name: c3..c5 (backbone), p3..p5 (pyramid), context3..context5.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array, float32 or float64
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        dict of name to (N, C, h, w) array
+            Strides 8, 16 and 32 for the names in 3, 4 and 5.
+        """
         c3, c4, c5 = self.backbone.forward(x)  # (N, 64 | 128 | 256, H / 8 | 16 | 32, ...), rounded up
         p3, p4, p5 = self.fpn.forward(c3, c4, c5)  # (N, 64, ...) each
         return {
@@ -99,6 +110,19 @@ class RetinaFaceNet(Module):
         }
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Compute box_deltas (N, A, 4), scores (N, A, 2) that sum to one, and landmark_deltas (N, A, 10)."""
+        """Compute box_deltas (N, A, 4), scores (N, A, 2) that sum to one, and landmark_deltas (N, A, 10).
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array, float32 or float64
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        box_deltas : (N, A, 4) array
+        scores : (N, A, 2) array
+            No face, face.
+        landmark_deltas : (N, A, 10) array
+        """
         box_deltas, logits, landmark_deltas = self.forward(x)
         return box_deltas, softmax_forward(logits, axis=2), landmark_deltas

@@ -95,7 +95,16 @@ def resize_sample(sample: Sample, size: int, *, bilinear: bool = False) -> Sampl
 
 
 def mirror_sample(sample: Sample) -> Sample:
-    """Mirror a photograph, its boxes and its landmarks: the left eye becomes the right one."""
+    """Mirror a photograph, its boxes and its landmarks: the left eye becomes the right one.
+
+    Parameters
+    ----------
+    sample : Sample
+
+    Returns
+    -------
+    Sample
+    """
     width = sample.image.shape[1]
     return _changed(
         sample,

@@ -61,6 +61,7 @@ class Alpha:
 ALPHA_PNET = Alpha(classification=1.0, box=0.5, landmark=0.5)
 """The proposals are judged first of all; landmarks are there to help."""
 ALPHA_RNET = ALPHA_PNET
+"""The same as P-Net's: it, too, has only to judge."""
 ALPHA_ONET = Alpha(classification=1.0, box=0.5, landmark=1.0)
 """O-Net is the one whose landmarks are used."""
 

@@ -24,10 +24,10 @@ class Objective:
         The tasks' losses, each times its weight, added up.
     parts : dict of str to float
         The loss of each task, before its weight.
-    gradients : tuple of arrays
+    gradients : tuple of arrays, of the shapes of the outputs
         Of ``value`` with respect to each output of the network, in the order of the outputs, so that
         ``network.backward(*objective.gradients)`` is the next line. None where the output was None.
-    kept : bool array
+    kept : (M,) or (N, A) bool array
         Which samples (MTCNN) or anchors (RetinaFace) the classification learns from, after mining.
     """
 

@@ -1,4 +1,4 @@
-"""What every anchor of RetinaFace should have answered: matching, then encoding."""
+"""What every anchor of RetinaFace should have answered: matching, then encoding (Deng et al. 2019, eq. 1)."""
 
 from __future__ import annotations
 

@@ -91,7 +91,18 @@ class Adam(Optimizer):
         return data - self.lr * self.direction(name, grad + self.weight_decay * data)
 
     def direction(self, name: str, grad: FloatArray) -> FloatArray:
-        """Bring the moments of one parameter up to date and return their quotient, each divided as above."""
+        """Bring the moments of one parameter up to date and return their quotient, each divided as above.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+        grad : array of the shape of the parameter
+
+        Returns
+        -------
+        array of the same shape
+        """
         beta1, beta2 = self.betas
         m = self.first_moment[name] = beta1 * self.first_moment[name] + (1 - beta1) * grad
         v = self.second_moment[name] = beta2 * self.second_moment[name] + (1 - beta2) * grad**2

@@ -111,11 +111,30 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, name: str, data: FloatArray, grad: FloatArray) -> FloatArray:
-        """Compute the new values of the parameter ``name``; ``steps`` counts this step already."""
+        """Compute the new values of the parameter ``name``; ``steps`` counts this step already.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+        data : array of any shape
+            Its values.
+        grad : array of the same shape
+            Gradient of the loss with respect to it.
+
+        Returns
+        -------
+        array of the same shape
+        """
 
     @abstractmethod
     def buffers(self) -> dict[str, dict[str, FloatArray]]:
-        """List what is remembered from step to step: by kind, then by name of the parameter."""
+        """List what is remembered from step to step: by kind, then by name of the parameter.
+
+        Returns
+        -------
+        dict of kind to dict of name to array
+        """
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Return copies of all that changes from step to step, by name, ready for ``np.savez``.
@@ -123,6 +142,10 @@ class Optimizer(ABC):
         With it and the module's ``state_dict`` a run goes on bit for bit as if it had not been interrupted.
         It holds "lr", "steps" and the buffers ("velocity.conv1.weight"). The other hyper-parameters are not
         part of it: they are arguments of the constructor, to be given again.
+
+        Returns
+        -------
+        dict of name to array
         """
         state: dict[str, NDArray[Any]] = {"lr": np.array(self.lr), "steps": np.array(self.steps, np.int64)}
         for kind, arrays in self.buffers().items():
@@ -132,6 +155,11 @@ class Optimizer(ABC):
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy ``state`` into the optimiser; the parameters themselves are the module's to load.
+
+        Parameters
+        ----------
+        state : mapping of name to array
+            As :meth:`state_dict` returns it.
 
         Raises
         ------
@@ -167,7 +195,12 @@ class Optimizer(ABC):
                 buffers[name] = arrays[f"{kind}.{name}"]
 
     def zeros(self) -> dict[str, FloatArray]:
-        """Make one kind of buffer: zeros like every parameter."""
+        """Make one kind of buffer: zeros like every parameter.
+
+        Returns
+        -------
+        dict of name to array
+        """
         return {name: np.zeros_like(parameter.data) for name, parameter in self.parameters.items()}
 
     @property

@@ -124,4 +124,6 @@ PNET_PAPER = replace(PNET, length=Length(epochs=30), batch_size=384, optimisatio
 """For WIDER FACE and CelebA. Zhang et al. 2016 give the samples, their ratio, the weights of the tasks and
 the mining; rate, batch and epochs are those of public training code by others."""
 RNET_PAPER = replace(RNET, length=Length(epochs=22), batch_size=384, optimisation=_FULL_SIZE, validations=22)
+"""As ``PNET_PAPER``, on the proposals of P-Net."""
 ONET_PAPER = replace(ONET, length=Length(epochs=22), batch_size=384, optimisation=_FULL_SIZE, validations=22)
+"""As ``PNET_PAPER``, on the proposals of R-Net."""

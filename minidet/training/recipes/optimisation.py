@@ -34,6 +34,14 @@ class Length:
     def in_steps(self, steps_per_epoch: int) -> int:
         """Return the number of steps.
 
+        Parameters
+        ----------
+        steps_per_epoch : int
+
+        Returns
+        -------
+        int
+
         Examples
         --------
         >>> Length(epochs=3).in_steps(200), Length(steps=50).in_steps(200)
@@ -84,13 +92,31 @@ class Optimisation:
                 raise InputError(f"Optimisation: {share!r} is no share of the steps; expected 0 to 1")
 
     def make_optimizer(self, parameters: Mapping[str, Parameter]) -> Optimizer:
-        """Return the optimiser of ``parameters``."""
+        """Return the optimiser of ``parameters``.
+
+        Parameters
+        ----------
+        parameters : mapping of str to Parameter
+
+        Returns
+        -------
+        Optimizer
+        """
         if self.optimizer == "adamw":
             return AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay)
         return SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def make_schedule(self, steps: int) -> Schedule:
         """Return the learning rate of a training of ``steps`` steps.
+
+        Parameters
+        ----------
+        steps : int
+            Of the whole training.
+
+        Returns
+        -------
+        Schedule
 
         Examples
         --------

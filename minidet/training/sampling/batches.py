@@ -93,6 +93,15 @@ class MTCNNBatches:
     def batch(self, step: int) -> Batch[MTCNNTargets]:
         """Make batch number ``step``: a function of the store, the settings, the seed and the step.
 
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        Batch
+
         Raises
         ------
         InputError
@@ -113,7 +122,17 @@ class MTCNNBatches:
         )
 
     def rows(self, step: int) -> IntArray:
-        """Return which samples of the store are in batch number ``step``, type by type."""
+        """Return which samples of the store are in batch number ``step``, type by type.
+
+        Parameters
+        ----------
+        step : int
+            From 0.
+
+        Returns
+        -------
+        (batch size,) integer array
+        """
         parts = []
         for kind, count in self.per_batch.items():
             if count == 0:

@@ -82,6 +82,10 @@ def pnet_proposer(
     settings : ProposalSettings, optional
     backend : "fast" or "readable"
         As in :class:`minidet.MTCNN`.
+
+    Returns
+    -------
+    Proposer
     """
     return _CascadeProposer(pnet, None, settings or ProposalSettings(), backend)
 
@@ -93,7 +97,21 @@ def rnet_proposer(
     *,
     backend: Literal["fast", "readable"] = "fast",
 ) -> Proposer:
-    """Return what finds the squares that O-Net will be shown; see :func:`pnet_proposer`."""
+    """Return what finds the squares that O-Net will be shown; see :func:`pnet_proposer`.
+
+    Parameters
+    ----------
+    pnet : PNet
+    rnet : RNet
+        The weights of both are copied.
+    settings : ProposalSettings, optional
+    backend : "fast" or "readable"
+        As in :class:`minidet.MTCNN`.
+
+    Returns
+    -------
+    Proposer
+    """
     return _CascadeProposer(pnet, rnet, settings or ProposalSettings(), backend)
 
 

@@ -63,7 +63,23 @@ class Samples:
         box_deltas: Float32Array | None = None,
         landmark_deltas: Float32Array | None = None,
     ) -> Samples:
-        """M samples of one type and one photograph; labels that are not given are zero."""
+        """M samples of one type and one photograph; labels that are not given are zero.
+
+        Parameters
+        ----------
+        sample_type : SampleType
+        crops : (M, side, side, 3) uint8 array, RGB
+        windows : (M, 4) array
+            Where the crops lie in the photograph: x1 y1 x2 y2, pixels.
+        photograph : int
+            Number of the photograph in its data set.
+        box_deltas : (M, 4) float32 array, optional
+        landmark_deltas : (M, 10) float32 array, optional
+
+        Returns
+        -------
+        Samples
+        """
         M = len(crops)
         return cls(
             crops,
@@ -76,7 +92,17 @@ class Samples:
 
     @classmethod
     def empty(cls, side: int) -> Samples:
-        """No crops of ``side`` pixels."""
+        """No crops of ``side`` pixels.
+
+        Parameters
+        ----------
+        side : int
+            Pixels.
+
+        Returns
+        -------
+        Samples
+        """
         return cls(
             np.empty((0, side, side, 3), np.uint8),
             np.empty(0, np.uint8),
@@ -88,5 +114,14 @@ class Samples:
 
     @classmethod
     def join(cls, parts: Sequence[Samples]) -> Samples:
-        """Put samples of one side, from at least one part, behind each other."""
+        """Put samples of one side, from at least one part, behind each other.
+
+        Parameters
+        ----------
+        parts : sequence of Samples
+
+        Returns
+        -------
+        Samples
+        """
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))

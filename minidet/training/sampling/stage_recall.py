@@ -54,6 +54,15 @@ class StageRecall:
     def recall(self, iou: float = 0.5) -> Recall:
         """Count the faces on which a box lies with at least this IoU.
 
+        Parameters
+        ----------
+        iou : float
+            0 to 1.
+
+        Returns
+        -------
+        Recall
+
         Raises
         ------
         InputError
@@ -65,6 +74,13 @@ class StageRecall:
         self, iou: float = 0.5, edges: Sequence[float] = SIZE_EDGES
     ) -> dict[tuple[float, float], Recall]:
         """Count the same in each range of heights: from one edge, included, to the next; the last is open.
+
+        Parameters
+        ----------
+        iou : float
+            0 to 1.
+        edges : sequence of float
+            Heights of a face in pixels, rising.
 
         Returns
         -------

@@ -103,7 +103,16 @@ class SampleStore:
         return int(self._ends[-1])
 
     def rows_of(self, sample_type: SampleType) -> IntArray:
-        """Return the numbers of the crops of one type, rising."""
+        """Return the numbers of the crops of one type, rising.
+
+        Parameters
+        ----------
+        sample_type : SampleType
+
+        Returns
+        -------
+        (M,) integer array
+        """
         return self._rows[sample_type]
 
     def take(self, rows: IntArray) -> Samples:
