@@ -35,6 +35,7 @@ from minidet.weights import load_npz
 
 SEEDS = (0, 1, 2)
 SMALLEST = 12.0
+FEWEST_BOXES = 5.0
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 SAMPLES = SampleSettings(min_face_size=SMALLEST, min_landmark_face_size=2 * SMALLEST)
 
@@ -75,9 +76,13 @@ class Curve:
     recall: tuple[float, ...]
 
     def at(self, boxes: float) -> float:
-        """Return the recall with so many boxes per photograph, between two thresholds by interpolation."""
+        """Return the recall with so many boxes per photograph, between two thresholds by interpolation.
+
+        Where no threshold lets so few through, or so many, it is not known: NaN.
+        """
         order = np.argsort(self.boxes)
-        return float(np.interp(boxes, np.array(self.boxes)[order], np.array(self.recall)[order]))
+        counts, recall = np.array(self.boxes)[order], np.array(self.recall)[order]
+        return float(np.interp(boxes, counts, recall, left=np.nan, right=np.nan))
 
 
 def main() -> None:
@@ -95,7 +100,7 @@ def main() -> None:
         ]
         for number, (name, recipe) in enumerate(R_VARIANTS.items())
     }
-    lines = [*table("P-Net", p_curves, (50, 100, 200)), "", *table("R-Net", r_curves, (10, 20, 40))]
+    lines = [*table("P-Net", p_curves, (50, 100, 200)), "", *table("R-Net", r_curves, (15, 30, 60))]
     (folder / "ablations.md").write_text("\n".join(lines) + "\n")
     for network, curves in (("pnet", p_curves), ("rnet", r_curves)):
         draw(curves, folder / f"ablations_{network}.png")
@@ -165,12 +170,17 @@ def table(network: str, curves: Mapping[str, Sequence[Curve]], budgets: Sequence
 
 
 def draw(curves: Mapping[str, Sequence[Curve]], path: Path) -> None:
-    """Draw recall against boxes per photograph, a line per run and a colour per variant."""
+    """Draw recall against boxes per photograph, a line per run and a colour per variant.
+
+    Fewer boxes than faces are of no use to the next network, so the picture begins near their number.
+    """
     axes = new_axes()
     for number, (name, seeds) in enumerate(curves.items()):
         for seed, one in enumerate(seeds):
             axes.plot(one.boxes, one.recall, color=f"C{number}", label=None if seed else name)
     axes.set_xscale("log")
+    axes.set_xlim(FEWEST_BOXES)
+    axes.set_ylim(0.4, 1.0)
     axes.set_xlabel("boxes per photograph")
     axes.set_ylabel("recall at IoU 0.5")
     axes.legend(loc="lower right")
