@@ -80,7 +80,8 @@ class DeformConv2d(Layer):
     ) -> None:
         if offset_groups < 1 or in_channels % offset_groups:
             raise InputError(
-                f"DeformConv2d: offset_groups={offset_groups}; expected a divisor of the {in_channels} channels"
+                f"DeformConv2d: offset_groups={offset_groups}; expected a divisor of the number of channels, "
+                f"{in_channels}"
             )
         self.weight = Parameter(np.zeros((out_channels, in_channels, kernel_size, kernel_size), np.float32))
         self.bias = Parameter(np.zeros(out_channels, np.float32)) if bias else None
