@@ -3,7 +3,6 @@ r"""The logistic function: any number in, a number from 0 to 1 out."""
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit
 
 from minidet._check import check_float, check_shape
 from minidet._typing import FloatArray
@@ -12,7 +11,9 @@ from minidet._typing import FloatArray
 def sigmoid_forward(x: FloatArray) -> FloatArray:
     r"""Squash every number into the range from 0 to 1.
 
-    .. math:: y = \frac{1}{1 + e^{-x}}
+    .. math:: y = \frac{1}{1 + e^{-x}} = \frac{e^x}{1 + e^x}
+
+    Of the two forms, each number takes the one whose exponential cannot overflow.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def sigmoid_forward(x: FloatArray) -> FloatArray:
     array([0.25, 0.5 , 0.75])
     """
     check_float("sigmoid", x=x)
-    return np.asarray(expit(x))  # the formula as it stands overflows for x = -1000
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
 
 
 def sigmoid_backward(grad_output: FloatArray, y: FloatArray) -> FloatArray:

@@ -29,12 +29,6 @@ def test_two_classes_by_a_softmax_are_one_by_a_sigmoid():
     np.testing.assert_allclose(sigmoid_forward(x), np.exp(x) / (1 + np.exp(x)), rtol=1e-14)
 
 
-def test_a_number_without_axes_is_an_array_too():
-    y = sigmoid_forward(np.array(0.0, np.float32))
-    assert isinstance(y, np.ndarray)
-    assert (y.shape, y.dtype, y.item()) == ((), np.float32, 0.5)
-
-
 def test_refuses():
     with pytest.raises(InputError, match=r"^sigmoid: `x` is int64; expected float32 or float64$"):
         sigmoid_forward(np.zeros(3, np.int64))
