@@ -5,6 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from minidet.fast import accelerate
+from minidet.fast.training.conv import FastConv2d
 from minidet.models.retinaface.blocks import ConvBlock
 from minidet.models.retinaface.context import Context
 from minidet.nn import Conv2d, DeformConv2d, initialise
@@ -44,6 +46,15 @@ def test_its_state_is_that_of_the_plain_module_and_the_predictors(kind):
         predictors[f"{name}.conv.conv_offset_mask.weight"] = (maps, channels, 3, 3)
         predictors[f"{name}.conv.conv_offset_mask.bias"] = (maps,)
     assert shapes == plain | predictors
+
+
+@pytest.mark.parametrize(
+    ("channels", "counts"), [(64, (34752, 63354, 77655)), (256, (553728, 667866, 724935))]
+)
+def test_what_the_predictors_cost(channels, counts):
+    # As docs/networks/retinaface.md says.
+    kinds = (Conv2d, *KINDS.values())
+    assert tuple(Context(channels, conv=kind).parameter_count() for kind in kinds) == counts
 
 
 def test_a_new_one_is_the_plain_module():
@@ -98,3 +109,19 @@ def test_any_block_takes_any_convolution():
     assert block.conv.conv_offset_mask.weight.data.shape == (3, 3, 1, 1)
     assert (block.conv.stride, block.conv.padding) == (2, 0)
     assert block.forward(np.zeros((1, 3, 5, 4), np.float32)).shape == (1, 4, 3, 2)
+
+
+@every_kind
+def test_trains_beside_fast_layers(kind):
+    slow, fast = context(KINDS[kind]).astype("float32"), accelerate(context(KINDS[kind]).astype("float32"))
+    for module in (slow, fast):
+        for name in BLOCKS:
+            bias = getattr(module, name).conv.conv_offset_mask.bias.data
+            bias[:] = np.linspace(-1.25, 1.25, len(bias))
+    assert type(fast.view3.conv) is DeformConv2d
+    assert type(fast.view3.conv.conv_offset_mask) is FastConv2d
+    x, grad_output = (Numbers(name).real(2, 16, 9, 8).astype(np.float32) for name in ("x", "upstream"))
+    assert_close(fast.forward(x), slow.forward(x), 1e-5)
+    assert_close(fast.backward(grad_output), slow.backward(grad_output), 1e-4)
+    for name, parameter in slow.parameters().items():
+        assert_close(fast.parameters()[name].grad, parameter.grad, 1e-4)

@@ -14,7 +14,16 @@ from minidet.ops import (
     deform_conv2d_forward,
 )
 from tests.check import FLOATS, OP_TOLERANCE, assert_close
-from tests.oracles.cases import CASES, CONV_SIZES, CONV_SWEEP, Numbers, expected, stored
+from tests.gradients import STEP, assert_backward_of_op
+from tests.oracles.cases import (
+    CASES,
+    CONV_SIZES,
+    CONV_SWEEP,
+    Numbers,
+    deform_conv2d,
+    expected,
+    stored,
+)
 
 TORCHVISION = Path(__file__).parent.parent / "oracles" / "torchvision_deform.npz"
 
@@ -154,6 +163,13 @@ def test_on_a_slope_the_value_is_exact_and_its_gradient_the_slope():
     inner = grad_offset[:, :, 1:-1, 1:-1]
     np.testing.assert_allclose(inner[:, 0::2], 3, rtol=1e-12)
     np.testing.assert_allclose(inner[:, 1::2], -2, rtol=1e-12)
+
+
+def test_every_number_of_every_gradient_with_groups_mask_and_padding():
+    case = deform_conv2d((1, 2, 3, 3), (2, 3, 3), groups=2, masked=True, bias=True, stride=1, padding=1)
+    offset = case.arrays["offset"]
+    assert np.abs(offset - np.round(offset)).min() > 2 * STEP  # the kinks are on the pixels
+    assert_backward_of_op(case)
 
 
 # ---- The edge of the picture -----------------------------------------------------------------------
