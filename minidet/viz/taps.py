@@ -75,6 +75,8 @@ def add_taps(
     moved = plain + shifts.reshape(-1, 2)[:, ::-1] * pixels
     for ring, dot, strength in zip(plain, moved, alpha, strict=True):
         ax.plot(*zip(ring, dot, strict=True), color="white", linewidth=1.2, alpha=strength, zorder=2)
-    ax.scatter(*plain.T, s=26, facecolors="none", edgecolors="white", linewidths=1.0, zorder=3)
-    ax.scatter(*moved.T, s=30, color=COLOURS[0], edgecolors="white", linewidths=0.8, alpha=alpha, zorder=4)
+    rings: dict[str, Any] = {"facecolors": "none", "edgecolors": "white", "linewidths": 1.0}
+    ax.scatter(plain[:, 0], plain[:, 1], s=26, zorder=3, **rings)
+    dots: dict[str, Any] = {"color": COLOURS[0], "edgecolors": "white", "linewidths": 0.8, "alpha": alpha}
+    ax.scatter(moved[:, 0], moved[:, 1], s=30, zorder=4, **dots)
     return ax
