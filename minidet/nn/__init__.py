@@ -2,6 +2,7 @@
 
 from minidet.nn.activation import LeakyReLU, PReLU, ReLU
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
+from minidet.nn.deform_conv import DeformConv2d
 from minidet.nn.init import (
     caffe_xavier,
     fans,
@@ -23,6 +24,7 @@ __all__ = [
     "BatchNorm2d",
     "Buffer",
     "Conv2d",
+    "DeformConv2d",
     "DepthwiseConv2d",
     "Layer",
     "LeakyReLU",

@@ -283,8 +283,9 @@ def initialise(
     """Give every weight of a new module its first random values.
 
     Weights are the parameters of two or more axes: those of convolutions and fully connected layers. All
-    others stay as they were built: biases 0, batch norm 1 and 0, PReLU 0.25. Weights are drawn in the
-    order of ``module.parameters()``, so the same module and the same seed give the same values.
+    others stay as they were built: biases 0, batch norm 1 and 0, PReLU 0.25; and so do weights that are to
+    start at zero, as those that predict the offsets of a :class:`minidet.nn.DeformConv2d`. Weights are drawn
+    in the order of ``module.parameters()``, so the same module and the same seed give the same values.
 
     Parameters
     ----------
@@ -308,7 +309,11 @@ def initialise(
     >>> bool(layer.weight.data.any()), bool(layer.bias.data.any())
     (True, False)
     """
-    weights = {name: value for name, value in module.parameters().items() if value.data.ndim >= 2}
+    weights = {
+        name: value
+        for name, value in module.parameters().items()
+        if value.data.ndim >= 2 and not value.starts_at_zero
+    }
     drawn = {name: draw(weight.data.shape, rng) for name, weight in weights.items()}
     for name, weight in weights.items():
         check_shape("initialise", name, drawn[name], weight.data.shape, "the shape `draw` was given")

@@ -16,10 +16,14 @@ class Parameter:
     grad : array like ``data``, or None
         The gradient of the loss with respect to ``data``, added up over all backward passes since it was last
         cleared; None if there was none.
+    starts_at_zero : bool
+        Whether :func:`minidet.nn.initialise` leaves the values as they were built. So for layers that are to
+        change nothing until they have learnt something.
     """
 
     def __init__(self, data: FloatArray) -> None:
         self.data = data
+        self.starts_at_zero = False
         self.grad: FloatArray | None = None
 
     def accumulate(self, grad: FloatArray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidet._check import check_ndim
 from minidet._typing import FloatArray
 from minidet.errors import InputError
 
@@ -41,3 +42,18 @@ def window_count(op: str, size: int, kernel_size: int, stride: int, padding: int
             f"{op}: a window of {kernel_size} does not fit a side of {size} + 2 * {padding} pixels"
         )
     return room // stride + 1
+
+
+def convolution_shape(
+    op: str, x: FloatArray, weight: FloatArray, stride: int, padding: int
+) -> tuple[int, int, int, int]:
+    """Require an input and filters that fit each other, and return the shape of the output."""
+    check_ndim(op, "x", x, 4, "N, C, H, W")
+    check_ndim(op, "weight", weight, 4, "OC, IC, KH, KW")
+    N, IC, H, W = x.shape
+    OC, weight_channels, KH, KW = weight.shape
+    if weight_channels != IC:
+        raise InputError(
+            f"{op}: `weight` expects {weight_channels} input channels, `x` has {IC} (shape {x.shape})"
+        )
+    return N, OC, window_count(op, H, KH, stride, padding), window_count(op, W, KW, stride, padding)

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidet._check import check_float, check_ndim, check_shape
+from minidet._check import check_float, check_shape
 from minidet._jit import jit
 from minidet._typing import FloatArray
-from minidet.errors import InputError
-from minidet.ops._check import check_channels, window_count
+from minidet.ops._check import check_channels, convolution_shape
 from minidet.ops._pad import crop_padding, zero_pad
 from minidet.ops._sum import sum_per_channel
 
@@ -66,7 +65,7 @@ def conv2d_forward(
     array([[[[3., 6.]]]])
     """
     check_float("conv2d", x=x, weight=weight, bias=bias)
-    y = np.empty(_output_shape(x, weight, stride, padding), x.dtype)
+    y = np.empty(convolution_shape("conv2d", x, weight, stride, padding), x.dtype)
     OC = len(weight)
     if bias is None:
         bias = np.zeros(OC, x.dtype)
@@ -152,7 +151,7 @@ def conv2d_backward(
     (array([[[[-1.,  0.,  1.,  0.]]]]), array([[[[1., 2., 4.]]]]), array([1.]))
     """
     check_float("conv2d", grad_output=grad_output, x=x, weight=weight)
-    output_shape = _output_shape(x, weight, stride, padding)
+    output_shape = convolution_shape("conv2d", x, weight, stride, padding)
     check_shape("conv2d", "grad_output", grad_output, output_shape, "the shape of the output")
 
     padded = zero_pad(x, padding)  # (N, IC, H + 2 padding, W + 2 padding)
@@ -197,17 +196,3 @@ def _conv2d_backward_kernel(
                                 grad_x[n, ic, iy, ix] += w * g
                                 grad_w += x[n, ic, iy, ix] * g
                     grad_weight[oc, ic, ky, kx] = grad_w
-
-
-def _output_shape(x: FloatArray, weight: FloatArray, stride: int, padding: int) -> tuple[int, int, int, int]:
-    check_ndim("conv2d", "x", x, 4, "N, C, H, W")
-    check_ndim("conv2d", "weight", weight, 4, "OC, IC, KH, KW")
-    N, IC, H, W = x.shape
-    OC, weight_channels, KH, KW = weight.shape
-    if weight_channels != IC:
-        raise InputError(
-            f"conv2d: `weight` expects {weight_channels} input channels, `x` has {IC} (shape {x.shape})"
-        )
-    OH = window_count("conv2d", H, KH, stride, padding)
-    OW = window_count("conv2d", W, KW, stride, padding)
-    return N, OC, OH, OW

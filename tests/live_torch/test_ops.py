@@ -104,6 +104,14 @@ def conv2d(draw, name):
     )
 
 
+def deform_conv2d(draw, name):
+    k, padding, groups = draw(1, 4), draw(0, 3), draw(1, 3)
+    shape = draw(1, 3), groups * draw(1, 8), draw(4, 16), draw(4, 16)
+    filters = draw(1, 20), k, draw(1, 4)
+    options = {"stride": draw(1, 3), "masked": bool(draw(0, 1)), "bias": bool(draw(0, 1))}
+    return cases.deform_conv2d(shape, filters, groups=groups, padding=padding, **options)
+
+
 def depthwise_conv2d(draw, name):
     shape = draw(1, 4), draw(1, 40), draw(5, 60), draw(5, 60)
     window = draw(1, 5), draw(1, 5)
@@ -149,6 +157,10 @@ def prelu(draw, name):
     return Case(name, "prelu", {"x": numbers.real(*shape), "slope": numbers.real(C)})
 
 
+def sigmoid(draw, name):
+    return Case(name, "sigmoid", {"x": 8 * Numbers(name).real(draw(1, 4), draw(1, 32), draw(1, 60))})
+
+
 def softmax(draw, name):
     shape = tuple(draw(1, 30) for _ in range(draw(2, 4)))
     axis = draw(0, len(shape) - 1)
@@ -178,12 +190,14 @@ MAKERS = [
     batch_norm2d,
     concat,
     conv2d,
+    deform_conv2d,
     depthwise_conv2d,
     leaky_relu,
     linear,
     max_pool2d,
     prelu,
     relu,
+    sigmoid,
     softmax,
     upsample_nearest2d,
 ]

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN
 from minidet.models.retinaface.heads import Heads
 from minidet.models.retinaface.mobilenet_v1 import DepthwiseSeparable, MobileNetV1
-from minidet.nn import Buffer, Module, Parameter, freeze_batch_norms
+from minidet.nn import Buffer, DeformConv2d, Module, Parameter, freeze_batch_norms
 from tests.check import FLOATS
 from tests.gradients import assert_backward
 from tests.oracles.cases import Numbers
@@ -119,6 +120,9 @@ BLOCKS = {
     "separable": (lambda: DepthwiseSeparable(3, 4), (2, 3, 4, 5)),
     "separable-stride": (lambda: DepthwiseSeparable(3, 2, stride=2), (2, 3, 5, 6)),
     "context": (lambda: Context(8), (2, 8, 4, 5)),
+    "conv-deformable": (lambda: ConvBlock(2, 3, 3, stride=2, conv=DeformConv2d), (2, 2, 5, 6)),
+    "context-deformable": (lambda: Context(4, conv=DeformConv2d), (1, 4, 4, 3)),
+    "context-modulated": (lambda: Context(4, conv=partial(DeformConv2d, modulated=True)), (1, 4, 3, 4)),
     "fpn": (lambda: FPN((2, 3, 4), 4), (2, 2, 7, 9), (2, 3, 4, 5), (2, 4, 2, 3)),
     "fpn-odd": (lambda: FPN((2, 3, 2), 3), (1, 2, 5, 5), (1, 3, 3, 3), (1, 2, 2, 2)),
     "heads": (lambda: Heads(3, 2), (2, 3, 2, 4)),

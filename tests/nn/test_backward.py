@@ -11,6 +11,7 @@ from minidet.nn import (
     BatchNorm2d,
     Buffer,
     Conv2d,
+    DeformConv2d,
     DepthwiseConv2d,
     Layer,
     LeakyReLU,
@@ -39,6 +40,11 @@ def frozen(layer):
 LAYERS = {
     "conv": (lambda: Conv2d(3, 4, 2), X),
     "conv-options": (lambda: Conv2d(3, 2, 3, stride=2, padding=1, bias=False), X),
+    "deform": (lambda: DeformConv2d(2, 3, 2), (2, 2, 4, 5)),
+    "deform-options": (
+        lambda: DeformConv2d(4, 2, 3, stride=2, padding=1, bias=False, modulated=True, offset_groups=2),
+        (2, 4, 3, 4),
+    ),
     "depthwise": (lambda: DepthwiseConv2d(3, 2), X),
     "depthwise-options": (lambda: DepthwiseConv2d(3, 3, stride=2, padding=1), X),
     "linear": (lambda: Linear(5, 4), (3, 5)),
@@ -60,7 +66,7 @@ LAYERS = {
     ),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
-SINGLE = [name for name in LAYERS if not name.startswith("chain")]
+SINGLE = [name for name in LAYERS if not name.startswith(("chain", "deform"))]  # which have parts
 every_single_layer = pytest.mark.parametrize("name", SINGLE)
 
 
@@ -120,18 +126,21 @@ def test_is_the_gradient_of_forward(name):
         layer.forward(x)
         return {"x": layer.backward(grad_output), **gradients(layer)}
 
-    if name.startswith("chain"):
+    if name not in SINGLE:
         assert_far_from_kinks(layer, x)
     assert_backward(forward, backward, {"x": x, **parameters})
 
 
-def assert_far_from_kinks(chain, x):
-    """Require that no step of the differences changes a sign or an order inside of a chain."""
-    for layer in chain.layers:
+def assert_far_from_kinks(module, x):
+    """Require that no step of the differences changes a sign, an order or a pixel inside of a module."""
+    for layer in module.layers if isinstance(module, Sequential) else [module]:
         if isinstance(layer, Sequential):
             assert_far_from_kinks(layer, x)
         elif isinstance(layer, PReLU | LeakyReLU):
             assert np.abs(x).min() > 20 * STEP
+        elif isinstance(layer, DeformConv2d):
+            offset, _ = layer.predict(x)
+            assert np.abs(offset - np.round(offset)).min() > 5 * STEP
         elif isinstance(layer, MaxPool2d):
             windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))
             *_, second, first = np.sort(windows.reshape(-1, 4)).T

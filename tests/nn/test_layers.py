@@ -8,6 +8,7 @@ from minidet.nn import (
     BatchNorm2d,
     Buffer,
     Conv2d,
+    DeformConv2d,
     DepthwiseConv2d,
     LeakyReLU,
     Linear,
@@ -45,6 +46,17 @@ def normalised(x, weight, bias, running_mean, running_var, **options):
     return y
 
 
+def deformed(x, weight, bias, predictor_weight, predictor_bias, **options):
+    offset = ops.conv2d_forward(x, predictor_weight, predictor_bias, **options)
+    return ops.deform_conv2d_forward(x, offset, weight, bias, **options)
+
+
+def modulated(x, weight, predictor_weight, predictor_bias, **options):
+    predicted = ops.conv2d_forward(x, predictor_weight, predictor_bias, **options)
+    offset, mask = predicted[:, :54], ops.sigmoid_forward(predicted[:, 54:])
+    return ops.deform_conv2d_forward(x, offset, weight, mask=mask, **options)
+
+
 # Layer, shape of its input, shapes of its state, its operation, the options it must pass on.
 LAYERS = {
     "conv": (
@@ -59,6 +71,29 @@ LAYERS = {
         X,
         {"weight": (4, 3, 3, 3)},
         ops.conv2d_forward,
+        {"stride": 2, "padding": 1},
+    ),
+    "deform": (
+        lambda: DeformConv2d(3, 4, 2),
+        X,
+        {
+            "weight": (4, 3, 2, 2),
+            "bias": (4,),
+            "conv_offset_mask.weight": (8, 3, 2, 2),
+            "conv_offset_mask.bias": (8,),
+        },
+        deformed,
+        {"stride": 1, "padding": 0},
+    ),
+    "deform-options": (
+        lambda: DeformConv2d(3, 4, 3, stride=2, padding=1, bias=False, modulated=True, offset_groups=3),
+        X,
+        {
+            "weight": (4, 3, 3, 3),
+            "conv_offset_mask.weight": (81, 3, 3, 3),
+            "conv_offset_mask.bias": (81,),
+        },
+        modulated,
         {"stride": 2, "padding": 1},
     ),
     "depthwise": (

@@ -20,6 +20,8 @@ from tests.oracles.cases import (
     call_backward,
     expected_gradients,
     gradients,
+    images,
+    is_per_image,
     stored,
     upstream,
     with_gradient,
@@ -45,12 +47,14 @@ def test_differences_cover_every_op():
         "batch_norm2d": 15,
         "concat": 19,
         "conv2d": 33,
+        "deform_conv2d": 22,
         "depthwise_conv2d": 33,
         "leaky_relu": 20,
         "linear": 36,
         "max_pool2d": 29,
         "prelu": 6,
         "relu": 4,
+        "sigmoid": 5,
         "softmax": 24,
         "upsample_nearest2d": 26,
     }
@@ -184,16 +188,6 @@ def test_zeros_come_back_as_zeros(case):
         assert (gradient == 0).all()
 
 
-def images(arrays, which):
-    """Return the arrays with only some of the images; the parameters are as they were."""
-    chosen = {**arrays}
-    if "xs" in arrays:
-        chosen["xs"] = [x[which] for x in arrays["xs"]]
-    else:
-        chosen["x"] = arrays["x"][which]
-    return chosen
-
-
 @pytest.mark.parametrize("case", OF_INDEPENDENT_IMAGES, ids=str)
 def test_a_batch_is_its_images_one_by_one(case):
     arrays = case.inputs("float64")
@@ -205,7 +199,7 @@ def test_a_batch_is_its_images_one_by_one(case):
         alone.append(call_backward(case.op, grad_output[n : n + 1], arguments))
     for name, gradient in batch.items():
         parts = [of_one[name] for of_one in alone]
-        together = np.concatenate(parts) if name.startswith("x") else np.sum(parts, axis=0)
+        together = np.concatenate(parts) if is_per_image(name) else np.sum(parts, axis=0)
         assert_close(gradient, together, OP_TOLERANCE["float64"])
 
 
@@ -217,7 +211,7 @@ def test_an_empty_batch_has_empty_gradients_and_none_for_the_parameters(case, dt
     arguments = backward_arguments(case.op, images(case.inputs(dtype), slice(0)), case.options)
     for name, gradient in call_backward(case.op, grad_output[:0], arguments).items():
         assert gradient.dtype == dtype
-        if name.startswith("x"):
+        if is_per_image(name):
             assert gradient.shape == (0, *batch[name].shape[1:])
         else:
             np.testing.assert_array_equal(gradient, np.zeros_like(batch[name]))
@@ -229,7 +223,7 @@ def test_an_empty_batch_has_empty_gradients_and_none_for_the_parameters(case, dt
     "case",
     [
         case
-        for op in ("conv2d", "depthwise_conv2d", "linear")
+        for op in ("conv2d", "deform_conv2d", "depthwise_conv2d", "linear")
         for case in BACKWARD_CASES[op]
         if case not in SMOOTH_CASES[op]
     ],

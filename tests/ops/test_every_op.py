@@ -6,7 +6,7 @@ import pytest
 import minidet.ops
 from minidet.errors import InputError
 from tests.check import FLOATS, LAYOUTS, OP_TOLERANCE, assert_close
-from tests.oracles.cases import CASES, FILE, TYPICAL, call, each_array, named, stored
+from tests.oracles.cases import CASES, FILE, TYPICAL, call, each_array, images, named, stored
 
 EVERY_OP = list(CASES)
 
@@ -70,7 +70,7 @@ def test_a_batch_is_its_images_one_by_one(op):
     arrays, options = typical(op, "float64")
     batch = call(op, arrays, options)
     for n in range(len(arrays["x"])):
-        alone = call(op, {**arrays, "x": arrays["x"][n : n + 1]}, options)
+        alone = call(op, images(arrays, slice(n, n + 1)), options)
         for name, output in alone.items():
             assert_close(output, batch[name][n : n + 1], OP_TOLERANCE["float64"])
 
@@ -79,7 +79,7 @@ def test_a_batch_is_its_images_one_by_one(op):
 def test_an_empty_batch_gives_an_empty_result(op):
     arrays, options = typical(op, "float32")
     batch = call(op, arrays, options)
-    for name, output in call(op, {**arrays, "x": arrays["x"][:0]}, options).items():
+    for name, output in call(op, images(arrays, slice(0)), options).items():
         assert output.shape == (0, *batch[name].shape[1:])
         assert output.dtype == batch[name].dtype
 

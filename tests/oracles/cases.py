@@ -108,7 +108,7 @@ def backward_arguments(op: str, arrays: Arrays, options: dict[str, Any]) -> dict
         return {"sizes": [x.shape[axis] for x in arrays["xs"]], **options}
     if op == "max_pool2d":
         return {"argmax": call(op, arrays, options)["argmax"], "input_shape": arrays["x"].shape}
-    if op == "softmax":
+    if op in ("sigmoid", "softmax"):
         return {"y": call(op, arrays, options)["y"], **options}
     if op == "upsample_nearest2d":
         return {"input_shape": arrays["x"].shape}
@@ -122,6 +122,9 @@ def call_backward(op: str, grad_output: NDArray[Any], arguments: dict[str, Any])
         return {f"xs{i}": gradient for i, gradient in enumerate(result)}
     if op == "prelu":
         return dict(zip(("x", "slope"), result, strict=True))
+    if op == "deform_conv2d":
+        by_name = zip(("x", "offset", "weight", "bias", "mask"), result, strict=True)
+        return {name: gradient for name, gradient in by_name if gradient is not None}
     if isinstance(result, tuple):
         return dict(zip(("x", "weight", "bias"), result, strict=True))
     return {"x": result}
@@ -140,7 +143,7 @@ def with_gradient(op: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
     The running statistics have none. A bias has one even where there was none: that of a bias of zeros.
     """
     chosen = {name: array for name, array in named(arrays).items() if not name.startswith("running_")}
-    if op in ("conv2d", "depthwise_conv2d", "linear") and "bias" not in chosen:
+    if op in ("conv2d", "deform_conv2d", "depthwise_conv2d", "linear") and "bias" not in chosen:
         chosen["bias"] = np.zeros(len(chosen["weight"]), chosen["weight"].dtype)
     return chosen
 
@@ -148,6 +151,19 @@ def with_gradient(op: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
 def expected_gradients(case: Case) -> dict[str, NDArray[Any]]:
     """Return the gradients that PyTorch computed in float64."""
     return find_oracle(BACKWARD_FILE, case.name, maker="make_ops")
+
+
+def is_per_image(name: str) -> bool:
+    """Tell an array with an axis of images from a parameter."""
+    return name.startswith("x") or name in ("offset", "mask")
+
+
+def images(arrays: Arrays, which: slice) -> Arrays:
+    """Return the arrays with only some of the images; the parameters are as they were."""
+    chosen = {**arrays}
+    for name in filter(is_per_image, arrays):
+        chosen[name] = [x[which] for x in arrays[name]] if name == "xs" else arrays[name][which]
+    return chosen
 
 
 # ---- The files of oracles --------------------------------------------------------------------------
@@ -283,6 +299,66 @@ def depthwise_conv2d_cases() -> Iterator[Case]:
         yield depthwise_conv2d((2, 2, 4, 5), (k, k), bias=k != 2, stride=stride, padding=padding)
     for x_shape, (_, kh, kw), stride, padding in CONV_EXTRAS:
         yield depthwise_conv2d(x_shape, (kh, kw), bias=True, stride=stride, padding=padding)
+
+
+# ---- Deformable convolution ------------------------------------------------------------------------
+
+
+def deform_conv2d(
+    x_shape: tuple[int, ...],
+    filters: tuple[int, int, int],
+    *,
+    groups: int = 1,
+    masked: bool,
+    bias: bool,
+    stride: int,
+    padding: int,
+    whole: bool = False,
+) -> Case:
+    """Filters as for conv2d; ``groups`` share offsets, which with ``whole`` are whole numbers of pixels."""
+    n, ic, h, w = x_shape
+    oc, kh, kw = filters
+    plane = ((h + 2 * padding - kh) // stride + 1, (w + 2 * padding - kw) // stride + 1)
+    endings = {f"-groups{groups}": groups > 1, "-mask": masked, "-bias": bias, "-whole": whole}
+    name = f"deform_conv2d-{times(x_shape)}-filters{times(filters)}-stride{stride}-padding{padding}"
+    name += "".join(ending for ending, wanted in endings.items() if wanted)
+    numbers = Numbers(name)
+    offset_shape = (n, 2 * groups * kh * kw, *plane)
+    arrays = {
+        "x": numbers.real(*x_shape),
+        "offset": numbers.whole(-3, 3, *offset_shape) if whole else numbers.real(*offset_shape),
+        "weight": numbers.real(oc, ic, kh, kw),
+    }
+    if bias:
+        arrays["bias"] = numbers.real(oc)
+    if masked:
+        arrays["mask"] = numbers.real(n, groups * kh * kw, *plane)
+    return Case(name, "deform_conv2d", arrays, {"stride": stride, "padding": padding})
+
+
+def deform_conv2d_cases() -> Iterator[Case]:
+    """Sweep over filter, stride, padding and size, with and without mask, in groups; then the odd ones.
+
+    Offsets are up to two pixels, so on these small images many samples fall outside, or on the edge.
+    """
+    sweep = product((1, 2, 3), (1, 2), (0, 1, 2), [(1, 4, 5), (2, 5, 4)])
+    for i, (k, stride, padding, (n, h, w)) in enumerate(sweep):
+        groups, masked = (1, 2, 4)[i % 3], i % 4 in (0, 3)  # either size with and without
+        options = {"stride": stride, "padding": padding, "masked": masked, "bias": not masked}
+        yield deform_conv2d((n, 4, h, w), (2, k, k), groups=groups, **options)
+    for stride, masked in product((1, 2), (True, False)):
+        yield deform_conv2d((1, 2, 3, 4), (2, 2, 2), masked=masked, bias=True, stride=stride, padding=0)
+        yield deform_conv2d((2, 1, 3, 2), (1, 1, 2), masked=masked, bias=True, stride=stride, padding=1)
+        yield deform_conv2d(
+            (1, 2, 4, 3), (2, 1, 1), groups=2, masked=masked, bias=True, stride=stride, padding=0
+        )
+        # Every sample on a pixel, where the gradient of the offset is a matter of convention.
+        yield deform_conv2d(
+            (2, 2, 5, 6), (2, 3, 3), masked=masked, bias=True, stride=stride, padding=1, whole=True
+        )
+    for x_shape, filters, stride, padding in CONV_EXTRAS:
+        yield deform_conv2d(x_shape, filters, masked=True, bias=True, stride=stride, padding=padding)
+    yield deform_conv2d((2, 6, 7, 8), (3, 3, 3), groups=3, masked=True, bias=True, stride=2, padding=1)
 
 
 # ---- Linear ----------------------------------------------------------------------------------------
@@ -422,6 +498,16 @@ def prelu_cases() -> Iterator[Case]:
     yield Case("prelu-nan", "prelu", {"x": NAN, "slope": slopes[:3]})
 
 
+def sigmoid_cases() -> Iterator[Case]:
+    """Every number of axes, and numbers whose exponentials would overflow or vanish."""
+    for shape in SHAPES:
+        name = f"sigmoid-{times(shape)}"
+        yield Case(name, "sigmoid", {"x": Numbers(name).real(*shape)})
+    yield Case("sigmoid-special", "sigmoid", {"x": SPECIAL})
+    yield Case("sigmoid-large", "sigmoid", {"x": np.array([-1e6, -800.0, -36.5, 0.25, 36.5, 800.0])})
+    yield Case("sigmoid-nan", "sigmoid", {"x": NAN})
+
+
 def softmax_cases() -> Iterator[Case]:
     """Every axis by both of its names; logits whose exponentials would overflow or vanish."""
     for shape in SHAPES:
@@ -482,12 +568,14 @@ CASES: dict[str, list[Case]] = {
     "batch_norm2d": list(batch_norm2d_cases()),
     "concat": list(concat_cases()),
     "conv2d": list(conv2d_cases()),
+    "deform_conv2d": list(deform_conv2d_cases()),
     "depthwise_conv2d": list(depthwise_conv2d_cases()),
     "leaky_relu": list(leaky_relu_cases()),
     "linear": list(linear_cases()),
     "max_pool2d": list(max_pool2d_cases()),
     "prelu": list(prelu_cases()),
     "relu": list(relu_cases()),
+    "sigmoid": list(sigmoid_cases()),
     "softmax": list(softmax_cases()),
     "upsample_nearest2d": list(upsample_nearest2d_cases()),
 }
@@ -505,7 +593,7 @@ BACKWARD_CASES = {
 }
 
 # Differences take two forward passes per number, and CI runs kernels as plain Python too.
-MOST_NUMBERS = {"conv2d": 140, "depthwise_conv2d": 140, "max_pool2d": 140}
+MOST_NUMBERS = {"conv2d": 140, "deform_conv2d": 220, "depthwise_conv2d": 140, "max_pool2d": 140}
 
 
 def suits_differences(case: Case) -> bool:
@@ -518,6 +606,10 @@ def suits_differences(case: Case) -> bool:
     if case.op == "max_pool2d":  # which bends where two values are equal
         in_order = np.sort(arrays["x"], axis=None)
         return bool(np.isfinite(in_order).all() and np.diff(in_order).min(initial=1.0) >= 1e-3)
+    if case.op == "deform_conv2d":  # which bends where a sample is on a pixel
+        return bool(np.abs(arrays["offset"] - np.round(arrays["offset"])).min() >= 1e-4)
+    if case.op == "sigmoid":
+        return bool(np.isfinite(arrays["x"]).all())
     return True
 
 
@@ -533,12 +625,14 @@ TYPICAL_NAMES = {
     "batch_norm2d": "batch_norm2d-3x2x5x4-training",
     "concat": "concat-axis1-of3",
     "conv2d": "conv2d-2x3x7x8-filters2x3x3-stride2-padding0-bias",  # unpadded: nothing copies the input
+    "deform_conv2d": "deform_conv2d-2x6x7x8-filters3x3x3-stride2-padding1-groups3-mask-bias",
     "depthwise_conv2d": "depthwise_conv2d-2x3x7x8-filters3x3-stride2-padding0-bias",
     "leaky_relu": "leaky_relu-2x3x4x5-slope0.1",
     "linear": "linear-5x7-to3-bias",
     "max_pool2d": "max_pool2d-window5",
     "prelu": "prelu-2x5x3x4",
     "relu": "relu-2x3x4x5",
+    "sigmoid": "sigmoid-2x3x4x5",
     "softmax": "softmax-2x3x4x5-axis1",
     "upsample_nearest2d": "upsample_nearest2d-2x1x3x4-to7x10",
 }

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from minidet._typing import FloatArray
-from minidet.nn import BatchNorm2d, Conv2d, DepthwiseConv2d, Layer, LeakyReLU
+from minidet.nn import BatchNorm2d, Conv2d, DeformConv2d, DepthwiseConv2d, Layer, LeakyReLU
+
+
+class MakesConv(Protocol):
+    """What makes the convolution of a block: :class:`minidet.nn.Conv2d`, or a class that takes its place."""
+
+    def __call__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int,
+        padding: int,
+        bias: bool,
+    ) -> Conv2d | DeformConv2d:
+        """Make a layer of these measures."""
 
 
 class ConvBlock(Layer):
@@ -16,6 +34,9 @@ class ConvBlock(Layer):
     stride : int
     negative_slope : float or None
         Of the leaky ReLU; None for no activation.
+    conv : class or function
+        Makes the convolution: :class:`minidet.nn.Conv2d`, or :class:`minidet.nn.DeformConv2d` for one that
+        looks where the input tells it to.
     """
 
     def __init__(
@@ -26,8 +47,9 @@ class ConvBlock(Layer):
         *,
         stride: int = 1,
         negative_slope: float | None = 0.1,
+        conv: MakesConv = Conv2d,
     ) -> None:
-        self.conv = Conv2d(
+        self.conv = conv(
             in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
         )
         self.norm = BatchNorm2d(out_channels)

@@ -6,13 +6,17 @@ as far as one 5x5 and one 7x7, for fewer parameters; the first of the row serves
     P ──3x3──────────────────────────▶ c/2 ┐
       └─3x3──▶ c/4 ─┬─3x3────────────▶ c/4 ├─ concat ── ReLU
                     └─3x3──▶ ──3x3───▶ c/4 ┘
+
+In RetinaFace's paper all five are deformable: each of their taps looks where the map itself tells it to, so
+that a view can be as large and as bent as the face. That is the same module made of another convolution,
+``Context(channels, conv=DeformConv2d)``; the lines of forward and backward are the same.
 """
 
 from __future__ import annotations
 
 from minidet._typing import FloatArray
-from minidet.models.retinaface.blocks import ConvBlock, leaky_slope
-from minidet.nn import Layer, ReLU
+from minidet.models.retinaface.blocks import ConvBlock, MakesConv, leaky_slope
+from minidet.nn import Conv2d, Layer, ReLU
 from minidet.ops import concat_backward, concat_forward
 
 
@@ -23,16 +27,29 @@ class Context(Layer):
     ----------
     channels : int
         Of the input and of the output; a multiple of four.
+    conv : class or function
+        Makes the five convolutions: :class:`minidet.nn.Conv2d` for the plain module,
+        :class:`minidet.nn.DeformConv2d` for the deformable one, and
+        ``functools.partial(DeformConv2d, modulated=True)`` for that with masks.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from minidet.nn import DeformConv2d
+    >>> [Context(64, conv=conv).parameter_count() for conv in (Conv2d, DeformConv2d)]
+    [34752, 63354]
+    >>> Context(64, conv=partial(DeformConv2d, modulated=True)).parameter_count()
+    77655
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, conv: MakesConv = Conv2d) -> None:
         slope = leaky_slope(channels)
         half, quarter = channels // 2, channels // 4
-        self.view3 = ConvBlock(channels, half, 3, negative_slope=None)
-        self.shared = ConvBlock(channels, quarter, 3, negative_slope=slope)
-        self.view5 = ConvBlock(quarter, quarter, 3, negative_slope=None)
-        self.middle7 = ConvBlock(quarter, quarter, 3, negative_slope=slope)
-        self.view7 = ConvBlock(quarter, quarter, 3, negative_slope=None)
+        self.view3 = ConvBlock(channels, half, 3, negative_slope=None, conv=conv)
+        self.shared = ConvBlock(channels, quarter, 3, negative_slope=slope, conv=conv)
+        self.view5 = ConvBlock(quarter, quarter, 3, negative_slope=None, conv=conv)
+        self.middle7 = ConvBlock(quarter, quarter, 3, negative_slope=slope, conv=conv)
+        self.view7 = ConvBlock(quarter, quarter, 3, negative_slope=None, conv=conv)
         self.activation = ReLU()
 
     def forward(self, x: FloatArray) -> FloatArray:
