@@ -13,6 +13,7 @@ from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
 from minidet.evaluation import Evaluation, FaceDetector, measure, predict
 from minidet.image import mtcnn_input
+from minidet.models.retinaface import RetinaFaceNet
 from minidet.nn import Module
 from minidet.training.objectives import SampleType
 from minidet.training.sampling import Proposer, SampleStore, stage_recall
@@ -54,14 +55,36 @@ class NetworkDetector:
         return found
 
 
+class LayerDetector:
+    """The detector that a RetinaFace without a compiled plan makes, with the layers that it has.
+
+    Parameters
+    ----------
+    network : Module
+        In inference mode, with ``predict`` and ``anchors``.
+    settings : RetinaFaceSettings
+    """
+
+    def __init__(self, network: Any, settings: RetinaFaceSettings) -> None:
+        self.network = network
+        self.settings = settings
+
+    def detect(self, source: RGBImage, /) -> Detections:
+        """Find the faces of one image."""
+        network = self.network
+        return detect_retinaface(source, network.predict, self.settings, anchors=network.anchors)
+
+
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
     """Return average precision, recall at score 0.5 and landmark error of RetinaFace on ``dataset``."""
-    detector = NetworkDetector(
-        network,
-        settings=RetinaFaceSettings(score_threshold=DOUBTFUL),
-        detect=detect_retinaface,
-        fast_detect=fast.detect_retinaface,
-    )
+    settings = RetinaFaceSettings(score_threshold=DOUBTFUL)
+    detector: FaceDetector
+    if isinstance(network, RetinaFaceNet):
+        detector = NetworkDetector(
+            network, settings=settings, detect=detect_retinaface, fast_detect=fast.detect_retinaface
+        )
+    else:
+        detector = LayerDetector(network, settings)
     return figures_of(evaluate(detector, dataset), at=SCORE)
 
 
