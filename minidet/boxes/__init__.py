@@ -5,6 +5,7 @@ from minidet.boxes.coding import decode_boxes, decode_landmarks, encode_boxes, e
 from minidet.boxes.format import centre_to_corners, corners_to_centre, xywh_to_xyxy, xyxy_to_xywh
 from minidet.boxes.iou import iou
 from minidet.boxes.matching import (
+    CASCADE_THRESHOLDS,
     PAPER_THRESHOLDS,
     REFERENCE_THRESHOLDS,
     Match,
@@ -17,6 +18,7 @@ from minidet.boxes.soft_nms import soft_nms
 from minidet.boxes.voting import Voted, box_voting
 
 __all__ = [
+    "CASCADE_THRESHOLDS",
     "PAPER_ANCHORS",
     "PAPER_THRESHOLDS",
     "REFERENCE_ANCHORS",

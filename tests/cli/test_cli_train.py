@@ -238,7 +238,7 @@ def test_mtcnn_fine_tunes_from_the_released_weights(tmp_path, monkeypatch):
         ([*RETINAFACE, "--lr", "0"], "expected a learning rate between 0 and 1"),
         ([*RETINAFACE, "--seed", "-1"], "--seed"),
         ([*RETINAFACE, "--init", "nothing"], "'nothing' is neither a file nor one of"),
-        ([*RETINAFACE, "--init", "mtcnn"], "is for mtcnn; expected weights for retinaface_mobilenet025"),
+        ([*RETINAFACE, "--init", "mtcnn"], "is for mtcnn; expected weights for retinaface"),
         (["train", "retinaface", "--data", "voc:nowhere"], "there is no 'nowhere'"),
         (
             ["train", "retinaface", "--data", "synthetic:1"],

@@ -376,10 +376,17 @@ class PyramidNet(nn.Module):
             backbone = ResNet(50 if "resnet50" in name else 152, levels[0])
         fpn = FivePyramid(inputs, channels) if five else Pyramid(inputs[1:], channels)
         self.trunk = Trunk(backbone, fpn)
-        self.branch = Branch(levels, channels, anchors, shared)
+        self.cascade = "cascade" in name
+        for part in ("first", "second") if self.cascade else ("branch",):
+            setattr(self, part, Branch(levels, channels, anchors, shared))
 
     def forward(self, x):
-        return dict(zip(OUTPUTS, self.branch(self.trunk(x)), strict=True))
+        maps = self.trunk(x)
+        if self.cascade:
+            outputs = zip(OUTPUTS, [*self.first(maps), *self.second(maps)], strict=True)
+        else:
+            outputs = zip(OUTPUTS[:3], self.branch(maps), strict=True)
+        return dict(outputs)
 
 
 def pyramid_twin(case, dtype):

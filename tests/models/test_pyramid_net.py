@@ -17,10 +17,11 @@ from minidet.nn import initialise
 from tests.oracles.cases import Numbers
 
 ALL = [
-    Architecture(backbone, levels, shared_heads=shared)
+    Architecture(backbone, levels, shared_heads=shared, cascade=cascade)
     for backbone in BACKBONES
     for levels in (3, 5)
     for shared in (False, True)
+    for cascade in (False, True)
 ]
 names = [architecture.name for architecture in ALL]
 

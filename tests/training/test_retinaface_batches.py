@@ -19,7 +19,8 @@ from minidet.boxes import (
 from minidet.datasets import Annotation, Dataset, SyntheticSettings, synthetic_dataset
 from minidet.errors import InputError
 from minidet.training.augment import AugmentSettings
-from minidet.training.retinaface_batches import RetinaFaceBatches, centres_in
+from minidet.training.objectives.retinaface_targets import centres_in
+from minidet.training.retinaface_batches import RetinaFaceBatches
 
 SMALL = AugmentSettings(size=96, photometric=None)
 WHOLE = AugmentSettings(size=64, crop_scales=(1.0,), photometric=None, mirror=0)

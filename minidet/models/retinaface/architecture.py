@@ -9,6 +9,7 @@ from typing import Any
 
 from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings
 from minidet.errors import InputError
+from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN, FivePyramid
 from minidet.models.retinaface.levels import HeadsPerLevel, PerLevel, SharedHeads
@@ -40,6 +41,8 @@ class Architecture:
         The context module of every level.
     shared_heads : bool
         One set of heads for all levels, as in the paper; the released code has one for each.
+    cascade : bool
+        A second branch that starts from the boxes of the first.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Architecture:
     levels: int = 3
     context: str = "ssh"
     shared_heads: bool = False
+    cascade: bool = False
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -79,6 +83,8 @@ class Architecture:
             parts.append(self.context)
         if self.shared_heads:
             parts.append("shared")
+        if self.cascade:
+            parts.append("cascade")
         return "_".join(parts)
 
     @classmethod
@@ -90,7 +96,7 @@ class Architecture:
         InputError
             If it is the name of no RetinaFace.
         """
-        for choices in product(BACKBONES, (3, 5), CONTEXTS, (False, True)):
+        for choices in product(BACKBONES, (3, 5), CONTEXTS, (False, True), (False, True)):
             if cls(*choices).name == name:
                 return cls(*choices)
         raise InputError(f"{name!r} is the name of no RetinaFace; an example is 'retinaface_resnet50_p2p6'")
@@ -113,6 +119,8 @@ class Architecture:
         if self == Architecture():
             return RetinaFaceNet()
         trunk = self._trunk()
+        if self.cascade:
+            return CascadeNet(trunk, self._branch(trunk.levels), self._branch(trunk.levels), self.anchors)
         return PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
 
     def _trunk(self) -> Trunk:
