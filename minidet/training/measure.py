@@ -70,9 +70,15 @@ class LayerDetector:
         self.settings = settings
 
     def detect(self, source: RGBImage, /) -> Detections:
-        """Find the faces of one image."""
+        """Find the faces of one image.
+
+        After its first steps a deep network says anything, beyond what a box can hold; such are no faces.
+        """
         network = self.network
-        return detect_retinaface(source, network.predict, self.settings, anchors=network.anchors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = detect_retinaface(source, network.predict, self.settings, anchors=network.anchors)
+        sound = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.landmarks).all(axis=(1, 2))
+        return Detections(found.boxes[sound], found.scores[sound], found.landmarks[sound])
 
 
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
