@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -21,10 +21,10 @@ from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, d
 from minidet.errors import InputError
 from minidet.image import ImageSource, read_image
 from minidet.models.mtcnn import ONet, PNet, RNet
-from minidet.models.retinaface import RetinaFaceNet
+from minidet.models.retinaface import Architecture, RetinaFaceNet
 from minidet.nn import Module
 from minidet.trace import SILENT, Recorder, Trace
-from minidet.weights import checksum, load_weights
+from minidet.weights import checksum, load_weights, read_weights
 
 Backend = Literal["fast", "readable"]
 M = TypeVar("M", bound=Module)
@@ -215,7 +215,7 @@ class MTCNN(Detector):
 
 
 class RetinaFace(Detector):
-    """The anchor-based detector (Deng et al. 2019), here with the MobileNetV1 x 0.25 backbone.
+    """The anchor-based detector (Deng et al. 2019), with the network that the weights are for.
 
     Parameters
     ----------
@@ -229,16 +229,19 @@ class RetinaFace(Detector):
     max_candidates, max_faces : int
         At most so many anchors go into the NMS and come out of it, best first.
     weights : str or path
-        A shipped name or a file; see ``minidet weights list``.
+        A shipped name or a file; see ``minidet weights list``. The file knows which network it is for.
     backend : "fast" or "readable"
         The compiled networks of :mod:`minidet.fast`, or the definitions in ``minidet.ops``. Both find the
-        same faces. With ``NUMBA_DISABLE_JIT=1`` there are only the definitions.
+        same faces. There is a compiled plan for MobileNet with three levels; all other networks run on the
+        fast layers, one by one. With ``NUMBA_DISABLE_JIT=1`` there are only the definitions.
 
     Attributes
     ----------
     network : callable
         x (N, 3, H, W) float32, BGR minus the mean, to box_deltas (N, A, 4), scores (N, A, 2), face second,
         and landmark_deltas (N, A, 10).
+    anchors : AnchorSettings
+        Those that the network answers for.
 
     Raises
     ------
@@ -272,10 +275,20 @@ class RetinaFace(Detector):
             max_faces=max_faces,
         )
         is_fast = _is_fast(backend)
-        state = load_weights(weights, architecture="retinaface_mobilenet025")
-        self._model = _loaded(RetinaFaceNet(), state, "")
-        self.network = fast.compile(self._model) if is_fast else self._model.predict
-        self._find: Any = fast.detect_retinaface if is_fast else detect_retinaface
+        name, state = read_weights(weights)
+        if not name.startswith("retinaface_"):
+            raise InputError(
+                f"weights: {os.fspath(weights)!r} is for {name}; expected weights for retinaface"
+            )
+        architecture = Architecture.from_name(name)
+        self.anchors = architecture.anchors
+        self._model = _loaded(architecture.build(), state, "")
+        self.network = self._model.predict
+        self._find: Any = partial(detect_retinaface, anchors=self.anchors)
+        if is_fast and isinstance(self._model, RetinaFaceNet):
+            self.network, self._find = fast.compile(self._model), fast.detect_retinaface
+        elif is_fast:
+            fast.accelerate(self._model)
         self._set_recipe("retinaface", weights, checksum(state), is_fast)
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:

@@ -515,7 +515,7 @@ def test_weights_from_a_path_are_like_the_shipped_ones(detector, expected, small
     ("new", "weights", "own"),
     [
         (MTCNN, "retinaface_mobilenet025", "mtcnn"),
-        (RetinaFace, "mtcnn", "retinaface_mobilenet025"),
+        (RetinaFace, "mtcnn", "retinaface"),
     ],
 )
 def test_weights_for_the_other_detector_are_refused(new, weights, own):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from minidet._typing import RGBImage
 from minidet.benchmark.agreement import Judge, equal_arrays, most_faces, same_faces, tensors_within
 from minidet.benchmark.pictures import crowd, resized
-from minidet.boxes import REFERENCE_THRESHOLDS, generate_anchors
+from minidet.boxes import PAPER_ANCHORS, REFERENCE_THRESHOLDS, generate_anchors
 from minidet.image import retinaface_input
 from minidet.training.objectives import SampleType, retinaface_targets
 from minidet.weights import load_weights
@@ -202,8 +202,7 @@ def _random_boxes(photographs: Photographs) -> Inputs:
 
 def _anchors_and_faces(photographs: Photographs) -> Inputs:
     rng = np.random.default_rng(0)
-    sizes = [[16 * 2**level * 2 ** (k / 3) for k in range(3)] for level in range(5)]
-    anchors = generate_anchors(640, 640, strides=(4, 8, 16, 32, 64), sizes=sizes)
+    anchors = PAPER_ANCHORS.lay(640, 640)
     sides = 10 * 20 ** rng.uniform(0, 1, (100, 2))  # 10 to 200 pixels
     corners = rng.uniform(0, 640 - sides)
     boxes = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)

@@ -1,10 +1,11 @@
 """Boxes: ``x1 y1 x2 y2`` in pixels, continuous, so that a box is x2 - x1 wide."""
 
-from minidet.boxes.anchors import generate_anchors
+from minidet.boxes.anchors import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, generate_anchors
 from minidet.boxes.coding import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 from minidet.boxes.format import centre_to_corners, corners_to_centre, xywh_to_xyxy, xyxy_to_xywh
 from minidet.boxes.iou import iou
 from minidet.boxes.matching import (
+    CASCADE_THRESHOLDS,
     PAPER_THRESHOLDS,
     REFERENCE_THRESHOLDS,
     Match,
@@ -17,8 +18,12 @@ from minidet.boxes.soft_nms import soft_nms
 from minidet.boxes.voting import Voted, box_voting
 
 __all__ = [
+    "CASCADE_THRESHOLDS",
+    "PAPER_ANCHORS",
     "PAPER_THRESHOLDS",
+    "REFERENCE_ANCHORS",
     "REFERENCE_THRESHOLDS",
+    "AnchorSettings",
     "Match",
     "MatchThresholds",
     "Voted",

@@ -11,6 +11,7 @@ for::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,3 +81,68 @@ def check_anchors(
         raise InputError(f"{function}: {len(strides)} strides and {len(sizes)} sets of sizes")
     if not all(stride >= 1 for stride in strides) or not all(s > 0 for level in sizes for s in level):
         raise InputError(f"{function}: strides={strides}, sizes={sizes}; expected positive numbers")
+
+
+@dataclass(frozen=True)
+class AnchorSettings:
+    """Where the anchors of a network stand, and how large they are.
+
+    Attributes
+    ----------
+    strides : tuple of int
+        One per level, in pixels, from fine to coarse.
+    sizes : tuple of tuples of float
+        Sides of the squares of each level, in pixels: equally many on every level.
+
+    Raises
+    ------
+    InputError
+        If a number is not positive, there is no level, or not one set of sizes per stride, all of one length.
+
+    Examples
+    --------
+    >>> AnchorSettings(strides=(8,), sizes=((16,),)).lay(8, 16)
+    array([[-4., -4., 12., 12.],
+           [ 4., -4., 20., 12.]], dtype=float32)
+    """
+
+    strides: tuple[int, ...]
+    sizes: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        check_anchors("AnchorSettings", 1, 1, self.strides, self.sizes)
+        if len({len(level) for level in self.sizes}) != 1 or not self.sizes[0]:
+            raise InputError(f"AnchorSettings: sizes={self.sizes}; expected equally many on every level")
+
+    @property
+    def per_position(self) -> int:
+        """Anchors that share a centre."""
+        return len(self.sizes[0])
+
+    def lay(self, height: int, width: int) -> Float32Array:
+        """Lay them over an image of ``height`` x ``width`` pixels: see :func:`generate_anchors`."""
+        return generate_anchors(height, width, strides=self.strides, sizes=self.sizes)
+
+    def level_sizes(self, height: int, width: int) -> list[int]:
+        """Count the anchors of each level of an image.
+
+        Examples
+        --------
+        >>> REFERENCE_ANCHORS.level_sizes(640, 640)
+        [12800, 3200, 800]
+        """
+        return [
+            -(-height // stride) * -(-width // stride) * len(sizes)
+            for stride, sizes in zip(self.strides, self.sizes, strict=True)
+        ]
+
+
+REFERENCE_ANCHORS = AnchorSettings(strides=(8, 16, 32), sizes=((16, 32), (64, 128), (256, 512)))
+"""biubug6/Pytorch_Retinaface: three levels, sizes a factor of two apart."""
+
+PAPER_ANCHORS = AnchorSettings(
+    strides=(4, 8, 16, 32, 64),
+    sizes=tuple(tuple(4 * stride * 2 ** (k / 3) for k in range(3)) for stride in (4, 8, 16, 32, 64)),
+)
+"""Deng et al. 2019, arXiv 1905.00641, table 1: five levels, 16 to 406 pixels, a factor of 2**(1/3) apart. An
+image of 640 x 640 pixels has 102,300, three quarters of them on the finest level."""

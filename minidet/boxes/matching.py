@@ -74,6 +74,14 @@ REFERENCE_THRESHOLDS = MatchThresholds(positive=0.35, negative=0.35, force_best=
 of such faces (half of them at the worst sizes) and 0.35 leaves out none; forcing is for smaller ones. No
 anchor is ignored."""
 
+CASCADE_THRESHOLDS = (
+    MatchThresholds(positive=0.7, negative=0.3, force_best=None),
+    MatchThresholds(positive=0.5, negative=0.4, force_best=None),
+)
+"""RetinaFace with two heads (CVPR 2020; deepinsight/insightface has the same figures): of the anchors, and of
+the boxes that the first head makes of them. Made for dense anchors; among sizes a factor of two apart many
+faces have no anchor at 0.7, unless the best is forced."""
+
 
 class Match(NamedTuple):
     """What every anchor is to learn.

@@ -24,11 +24,17 @@ recipes:
   paper           the sizes of the papers, for WIDER FACE and CelebA; reference (retinaface only): those of
                   biubug6/Pytorch_Retinaface
 
+networks of retinaface:
+  BACKBONE[_p2p6][_shared][_cascade], where BACKBONE is mobilenet025, resnet50 or resnet152; p2p6 has the
+  paper's five levels and dense anchors, shared one set of heads for all levels, cascade a second branch that
+  starts from the boxes of the first. Weights remember their network. The large ones are slow on a CPU
+
 examples:
   minidet train retinaface --data synthetic:2000 --out runs/first
   minidet train mtcnn --data voc:masks/ --data points:helen.json --out runs/mtcnn
   minidet train retinaface --data voc:masks/ --init retinaface_mobilenet025 --norms frozen --out runs/masks
   minidet train retinaface --data voc:masks/ --out runs/masks --resume
+  minidet train retinaface --data synthetic:2000 --network mobilenet025_p2p6_cascade --out runs/cascade
   minidet detect --weights runs/first/retinaface.npz photo.jpg
 
 What is not annotated in a photograph is learnt as background; sets of landmarks, of which not every face is
@@ -68,6 +74,11 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument(
         "--init", metavar="NAME|PATH", help="first weights, for fine-tuning (default: random ones)"
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="of retinaface; see below (default: mobilenet025, or what the weights of --init are for)",
     )
     parser.add_argument(
         "--norms",

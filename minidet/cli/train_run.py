@@ -25,6 +25,7 @@ from minidet.datasets import (
 from minidet.datasets.split import choose_held_out
 from minidet.errors import InputError
 from minidet.fast import set_num_threads
+from minidet.models.retinaface import Architecture
 from minidet.training.recipes import (
     ONET,
     ONET_PAPER,
@@ -41,13 +42,16 @@ from minidet.training.recipes import (
     RetinaFaceRecipe,
 )
 from minidet.training.train_mtcnn import train_mtcnn
-from minidet.training.train_retinaface import ARCHITECTURE, train_retinaface
-from minidet.weights import load_weights
+from minidet.training.train_retinaface import train_retinaface
+from minidet.weights import read_weights
 
 Recipe = TypeVar("Recipe", MTCNNRecipe, RetinaFaceRecipe)
 
 KEPT_FOR_VALIDATION = 200
 """At most so many photographs are kept for measuring, where the user names none."""
+
+RATE_OF_RESNETS = 1e-3
+"""The small recipe's rate is for the small network; in one fifty times as large its steps are too long."""
 
 HELD_OUT = "held_out.txt"
 """In the folder of a run, the names of what was measured on and not learnt from."""
@@ -65,19 +69,41 @@ def run_train(options: argparse.Namespace) -> int:
     make_writable(folder)
     if options.val is None and not (options.resume and (folder / HELD_OUT).exists()):
         write_name_list(folder / HELD_OUT, [annotation.name for annotation in validation.annotations])
-    architecture = ARCHITECTURE if options.model == "retinaface" else "mtcnn"
+    weights, network = first_weights(options)
     common: dict[str, Any] = {
         "validation": validation,
-        "weights": None if options.init is None else load_weights(options.init, architecture=architecture),
+        "weights": weights,
         "seed": options.seed,
         "workers": options.workers,
         "progress": sys.stderr is not None and sys.stderr.isatty(),
     }
     if options.model == "retinaface":
-        show(str(train_retinaface(datasets, folder, retinaface_recipe(options), **common)))
+        show(str(train_retinaface(datasets, folder, retinaface_recipe(options, network), **common)))
     else:
         show(str(train_mtcnn(datasets, folder, mtcnn_recipes(options), **common)))
     return 0
+
+
+def first_weights(
+    options: argparse.Namespace,
+) -> tuple[dict[str, NDArray[Any]] | None, Architecture]:
+    """Return the weights of --init, and the network of RetinaFace: that of --network, or the weights' own.
+
+    Raises
+    ------
+    InputError
+        If the weights cannot be read, or are for something else.
+    """
+    asked = None
+    if options.network is not None:
+        asked = Architecture.from_name(f"retinaface_{options.network}")
+    if options.init is None:
+        return None, asked or Architecture()
+    found, weights = read_weights(options.init)
+    wanted = "mtcnn" if options.model == "mtcnn" else asked.name if asked else "retinaface"
+    if found != wanted and not (wanted == "retinaface" and found.startswith("retinaface_")):
+        raise InputError(f"weights: {options.init!r} is for {found}; expected weights for {wanted}")
+    return weights, Architecture() if found == "mtcnn" else Architecture.from_name(found)
 
 
 def open_data(
@@ -177,20 +203,24 @@ def _sources(datasets: Sequence[Dataset]) -> str:
     return ", ".join(dict.fromkeys(dataset.source for dataset in datasets))
 
 
-def retinaface_recipe(options: argparse.Namespace) -> RetinaFaceRecipe:
-    """Return the named recipe with what the options change in it."""
+def retinaface_recipe(options: argparse.Namespace, network: Architecture | None = None) -> RetinaFaceRecipe:
+    """Return the named recipe, for this network, with what the options change in it."""
     named = {
         "small": RETINAFACE if options.init is None else RETINAFACE_FINE_TUNING,
         "paper": RETINAFACE_PAPER,
         "reference": RETINAFACE_REFERENCE,
     }
     recipe = _changed(named[options.recipe], options, options.steps[0] if options.steps else None)
+    large = network is not None and network.backbone != "mobilenet025"
+    if large and options.recipe == "small" and options.lr is None:
+        rate = min(recipe.optimisation.lr, RATE_OF_RESNETS)
+        recipe = replace(recipe, optimisation=replace(recipe.optimisation, lr=rate))
     if options.size is not None:
         recipe = replace(recipe, augment=replace(recipe.augment, size=int(options.size)))
     norms: Literal["learn", "frozen", "reestimated"] = options.norms or (
         "learn" if options.init is None else "reestimated"
     )
-    return replace(recipe, norms=norms)
+    return replace(recipe, network=network or recipe.network, norms=norms)
 
 
 def mtcnn_recipes(options: argparse.Namespace) -> tuple[MTCNNRecipe, MTCNNRecipe, MTCNNRecipe]:
@@ -226,7 +256,7 @@ def _changed(recipe: Recipe, options: argparse.Namespace, steps: int | None) -> 
 def _check_options(options: argparse.Namespace) -> None:
     """Refuse what the model has no use for: it would be taken to have worked."""
     if options.model == "mtcnn":
-        for name in ("norms", "size"):
+        for name in ("network", "norms", "size"):
             if getattr(options, name) is not None:
                 raise InputError(f"--{name} is for retinaface; mtcnn has none of it")
         if options.recipe == "reference":

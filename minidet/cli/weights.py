@@ -49,8 +49,8 @@ def add_parser(verbs: Any) -> None:
     action.add_argument(
         "source",
         metavar="SRC",
-        help="a RetinaFace .pth of biubug6/Pytorch_Retinaface (MobileNet x 0.25), or a folder with "
-        "facenet-pytorch's pnet.pt, rnet.pt and onet.pt",
+        help="a RetinaFace .pth of biubug6/Pytorch_Retinaface (MobileNet x 0.25 or ResNet-50), or a folder "
+        "with facenet-pytorch's pnet.pt, rnet.pt and onet.pt",
     )
     action.add_argument("destination", metavar="DST", type=Path, help="the file to write, ending in .npz")
     action.add_argument("--force", action="store_true", help="overwrite DST (default: refuse)")

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from minidet._typing import Float32Array, RGBImage
-from minidet.boxes import decode_boxes, decode_landmarks, generate_anchors
+from minidet.boxes import REFERENCE_ANCHORS, AnchorSettings, decode_boxes, decode_landmarks
 from minidet.detections import Detections
 from minidet.detectors.inclusive_nms import inclusive_nms
 from minidet.errors import InputError, is_share
@@ -65,6 +65,8 @@ def detect_retinaface(
     network: BoxesScoresLandmarks,
     settings: RetinaFaceSettings,
     recorder: Recorder = SILENT,
+    *,
+    anchors: AnchorSettings = REFERENCE_ANCHORS,
 ) -> Detections:
     """Find the faces of one image.
 
@@ -76,6 +78,8 @@ def detect_retinaface(
     settings : RetinaFaceSettings
     recorder : Recorder
         Is told what every step computed.
+    anchors : AnchorSettings
+        Those that the network answers for.
 
     Returns
     -------
@@ -93,8 +97,8 @@ def detect_retinaface(
     recorder.record("network", box_deltas=box_deltas, scores=scores, landmark_deltas=landmark_deltas)
 
     # 3. The anchors it speaks of.
-    anchors = cached_anchors(resized.shape[0], resized.shape[1])  # (A, 4)
-    recorder.record("anchors", anchors=anchors)
+    laid = cached_anchors(resized.shape[0], resized.shape[1], anchors)  # (A, 4)
+    recorder.record("anchors", anchors=laid)
 
     # 4. Candidates: the anchors that score high enough, best first. Nothing is decoded before this.
     face_scores = scores[0, :, 1]  # (A,)
@@ -104,9 +108,9 @@ def detect_retinaface(
     recorder.record("candidates", candidates=candidates, scores=face_scores[candidates])
 
     # 5. Their boxes and landmarks in pixels of the image given.
-    boxes = decode_boxes(box_deltas[0, candidates], anchors[candidates])  # (candidates, 4)
+    boxes = decode_boxes(box_deltas[0, candidates], laid[candidates])  # (candidates, 4)
     boxes *= np.concatenate([scale, scale])
-    landmarks = decode_landmarks(landmark_deltas[0, candidates], anchors[candidates])  # (candidates, 5, 2)
+    landmarks = decode_landmarks(landmark_deltas[0, candidates], laid[candidates])  # (candidates, 5, 2)
     landmarks *= scale
     recorder.record("decode", boxes=boxes, landmarks=landmarks)
 
@@ -136,8 +140,8 @@ def limit_side(
 
 
 @lru_cache(maxsize=8)  # photographs of one camera have few sizes; of 4K images eight sets are 45 MB
-def cached_anchors(height: int, width: int) -> Float32Array:
+def cached_anchors(height: int, width: int, anchors: AnchorSettings = REFERENCE_ANCHORS) -> Float32Array:
     """Return the anchors of an image size, made once; read-only, since all callers share them."""
-    anchors = generate_anchors(height, width)
-    anchors.flags.writeable = False
-    return anchors
+    laid = anchors.lay(height, width)
+    laid.flags.writeable = False
+    return laid

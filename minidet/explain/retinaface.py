@@ -10,6 +10,7 @@ import numpy as np
 
 from minidet._typing import Float32Array, FloatArray, RGBImage
 from minidet.api import Detector, RetinaFace
+from minidet.boxes import REFERENCE_ANCHORS, AnchorSettings
 from minidet.detectors import RetinaFaceSettings
 from minidet.explain.pictures import heat_map, numbers, shrunk
 from minidet.trace import Trace
@@ -19,9 +20,6 @@ FLOOR = 0.02
 
 MOST_CANDIDATES = 6000
 """More are recorded only if the detector itself looks at more."""
-
-STRIDES, SIZES = (8, 16, 32), ((16, 32), (64, 128), (256, 512))
-"""Of the levels; the defaults of :func:`minidet.boxes.generate_anchors`."""
 
 CHANNELS = 6
 """Channels shown of each map: those that vary most."""
@@ -60,7 +58,7 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     height, width = trace["input"]["x"].shape[2:]
     scale = np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
     candidates = trace["candidates"]["candidates"]
-    levels = level_of_anchor(height, width)
+    levels = level_of_anchor(height, width, detector.anchors)
     return {
         "model": "retinaface",
         "recipe": detector.recipe,
@@ -70,7 +68,9 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
         "seconds": step_seconds(asked),
         "levels": [
             {"stride": stride, "sizes": list(sizes), "anchors": int((levels == number).sum())}
-            for number, (stride, sizes) in enumerate(zip(STRIDES, SIZES, strict=True))
+            for number, (stride, sizes) in enumerate(
+                zip(detector.anchors.strides, detector.anchors.sizes, strict=True)
+            )
         ],
         "features": [_feature(name, values[0]) for name, values in asked.features.items()],
         "candidates": {
@@ -87,7 +87,9 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     }
 
 
-def level_of_anchor(height: int, width: int) -> np.ndarray[Any, np.dtype[np.intp]]:
+def level_of_anchor(
+    height: int, width: int, anchors: AnchorSettings = REFERENCE_ANCHORS
+) -> np.ndarray[Any, np.dtype[np.intp]]:
     """Return for each anchor of an image the number of its level, (A,).
 
     Examples
@@ -97,10 +99,7 @@ def level_of_anchor(height: int, width: int) -> np.ndarray[Any, np.dtype[np.intp
     >>> level_of_anchor(16, 16)
     array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2])
     """
-    counts = [
-        -(-height // stride) * -(-width // stride) * len(sizes)
-        for stride, sizes in zip(STRIDES, SIZES, strict=True)
-    ]
+    counts = anchors.level_sizes(height, width)
     return np.repeat(np.arange(len(counts)), counts)
 
 

@@ -2,6 +2,7 @@
 
 from minidet.nn.activation import LeakyReLU, PReLU, ReLU
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
+from minidet.nn.cost import multiply_adds
 from minidet.nn.deform_conv import DeformConv2d
 from minidet.nn.init import (
     caffe_xavier,
@@ -41,6 +42,7 @@ __all__ = [
     "initialise",
     "kaiming_normal",
     "kaiming_uniform",
+    "multiply_adds",
     "reestimate_batch_norms",
     "xavier_normal",
     "xavier_uniform",

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from minidet import fast
-from minidet._typing import RGBImage
+from minidet._typing import Float32Array, RGBImage
+from minidet.boxes.coding import VARIANCES
 from minidet.datasets import Dataset
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
 from minidet.evaluation import Evaluation, FaceDetector, measure, predict
 from minidet.image import mtcnn_input
+from minidet.models.retinaface import RetinaFaceNet
+from minidet.models.retinaface.cascade import MOST_SHIFT, limit_boxes
 from minidet.nn import Module
 from minidet.training.objectives import SampleType
 from minidet.training.sampling import Proposer, SampleStore, stage_recall
@@ -63,25 +66,54 @@ class NetworkDetector:
         return found
 
 
+class LayerDetector:
+    """The detector that a RetinaFace without a compiled plan makes, with the layers that it has.
+
+    Parameters
+    ----------
+    network : Module
+        In inference mode, with ``predict`` and ``anchors``.
+    settings : RetinaFaceSettings
+    """
+
+    def __init__(self, network: Any, settings: RetinaFaceSettings) -> None:
+        self.network = network
+        self.settings = settings
+
+    def detect(self, source: RGBImage, /) -> Detections:
+        """Find the faces of one image."""
+        return detect_retinaface(source, self._predict, self.settings, anchors=self.network.anchors)
+
+    def _predict(self, x: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Predict, within bounds: after its first steps a deep network says more than a box can hold."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            box_deltas, scores, landmark_deltas = self.network.predict(x)
+        farthest = MOST_SHIFT / VARIANCES[0]
+        points = np.nan_to_num(landmark_deltas).clip(-farthest, farthest)
+        return limit_boxes(np.nan_to_num(box_deltas)), scores, points
+
+
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
     """Return average precision, recall at score 0.5 and landmark error of RetinaFace on ``dataset``.
 
     Parameters
     ----------
     network : Module
-        A RetinaFaceNet.
+        Any RetinaFace.
     dataset : Dataset
 
     Returns
     -------
     dict of str to float
     """
-    detector = NetworkDetector(
-        network,
-        settings=RetinaFaceSettings(score_threshold=DOUBTFUL),
-        detect=detect_retinaface,
-        fast_detect=fast.detect_retinaface,
-    )
+    settings = RetinaFaceSettings(score_threshold=DOUBTFUL)
+    detector: FaceDetector
+    if isinstance(network, RetinaFaceNet):
+        detector = NetworkDetector(
+            network, settings=settings, detect=detect_retinaface, fast_detect=fast.detect_retinaface
+        )
+    else:
+        detector = LayerDetector(network, settings)
     return figures_of(evaluate(detector, dataset), at=SCORE)
 
 

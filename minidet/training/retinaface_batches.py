@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minidet import fast
 from minidet._check import check_whole
-from minidet._typing import FloatArray, IntArray
-from minidet.boxes import MatchThresholds, corners_to_centre, generate_anchors, match_anchors
+from minidet._typing import IntArray
+from minidet.boxes import (
+    REFERENCE_ANCHORS,
+    AnchorSettings,
+    MatchThresholds,
+    corners_to_centre,
+    match_anchors,
+)
 from minidet.datasets import Annotation, Dataset, Sample, load_sample
 from minidet.datasets._files import image_size
 from minidet.errors import InputError, one_line
@@ -23,6 +27,7 @@ from minidet.image import retinaface_input
 from minidet.training.augment import AugmentSettings, augment
 from minidet.training.batch import Batch
 from minidet.training.objectives import RetinaFaceTargets, retinaface_targets
+from minidet.training.objectives.retinaface_targets import Faces, away_from
 
 logger = logging.getLogger("minidet")
 
@@ -46,6 +51,10 @@ class RetinaFaceBatches:
     thresholds : MatchThresholds
         Which anchors are positive and negative.
     seed : int
+    anchors : AnchorSettings
+        Those that the network answers for.
+    with_faces : bool
+        Whether the targets have ``faces``, which a cascade needs.
     cache_bytes : int
         Photographs are kept in memory, decoded or drawn, up to so many bytes: a small set is read once.
 
@@ -74,6 +83,8 @@ class RetinaFaceBatches:
         settings: AugmentSettings,
         thresholds: MatchThresholds,
         seed: int,
+        anchors: AnchorSettings = REFERENCE_ANCHORS,
+        with_faces: bool = False,
         cache_bytes: int = 1 << 30,
     ) -> None:
         check_whole("RetinaFaceBatches", "batch_size", batch_size, least=1)
@@ -81,7 +92,7 @@ class RetinaFaceBatches:
         check_whole("RetinaFaceBatches", "cache_bytes", cache_bytes, least=0)
         self.batch_size, self.seed = batch_size, int(seed)
         self.settings, self.thresholds = settings, thresholds
-        self._ignoring = replace(thresholds, force_best=0)  # however small a face, its best anchor is ignored
+        self.with_faces = with_faces
         self.annotations: list[Annotation] = []
         self._usable: list[Annotation] = []  # the same without boxes that have no area
         self.skipped: dict[str, str] = {}
@@ -99,7 +110,7 @@ class RetinaFaceBatches:
             raise InputError(f"{source}: no photograph to learn from{self._first_reason()}")
         if not any((~one.ignore).any() for one in self._usable):
             raise InputError(f"{source}: {len(self.annotations)} photographs without a face to learn")
-        self.anchors = generate_anchors(settings.size, settings.size)  # (A, 4)
+        self.anchors = anchors.lay(settings.size, settings.size)  # (A, 4)
         self._matcher = fast_match_anchors if fast.is_available() else match_anchors
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
@@ -131,20 +142,20 @@ class RetinaFaceBatches:
             If the step is below 0, or no photograph can be read any more.
         """
         samples = self.samples(step)
-        learnt = [~sample.ignore for sample in samples]
+        faces = tuple(faces_of(sample) for sample in samples)
         targets = retinaface_targets(
             self.anchors,
-            [sample.boxes[faces] for sample, faces in zip(samples, learnt, strict=True)],
-            [sample.landmarks[faces] for sample, faces in zip(samples, learnt, strict=True)],
-            [sample.landmark_mask[faces] for sample, faces in zip(samples, learnt, strict=True)],
+            [image.boxes for image in faces],
+            [image.landmarks for image in faces],
+            [image.has_landmarks for image in faces],
             self.thresholds,
             matcher=self._matcher,
         )
         negative = targets.negative.copy()
-        for row, sample in zip(negative, samples, strict=True):
-            ignored = sample.boxes[sample.ignore]
-            row &= self._matcher(self.anchors, ignored, self._ignoring).negative
-            row &= ~centres_in(self.anchors, ignored)
+        for row, image in zip(negative, faces, strict=True):
+            row &= away_from(self.anchors, image.ignored, self.thresholds, self._matcher)
+        if self.with_faces:
+            targets = targets._replace(faces=faces)
         x = np.concatenate([retinaface_input(sample.image) for sample in samples])  # (N, 3, size, size)
         return Batch(x, targets._replace(negative=negative), [sample.name for sample in samples])
 
@@ -267,28 +278,21 @@ class RetinaFaceBatches:
         return f" ({len(self.skipped)} cannot be read, first {path}: {reason})" if path else ""
 
 
-def centres_in(anchors: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
-    """Tell which anchors (A, 4) have their centre in one of the regions (R, 4).
+def faces_of(sample: Sample) -> Faces:
+    """Return the faces of an image, those to learn and those to ignore.
 
     Parameters
     ----------
-    anchors : (A, 4) array
-        x1 y1 x2 y2, pixels.
-    regions : (R, 4) array
-        Likewise.
+    sample : Sample
 
     Returns
     -------
-    (A,) bool array
-
-    Examples
-    --------
-    >>> anchors = np.array([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]], np.float32)
-    >>> centres_in(anchors, np.array([[4.0, 4.0, 8.0, 8.0]], np.float32))
-    array([ True, False])
+    Faces
     """
-    x, y, _, _ = corners_to_centre(anchors).T  # (A,) each
-    inside = np.zeros(len(anchors), np.bool_)
-    for x1, y1, x2, y2 in regions:  # one by one, so that memory does not grow with a crowd
-        inside |= (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
-    return inside
+    learnt = ~sample.ignore
+    return Faces(
+        sample.boxes[learnt],
+        sample.landmarks[learnt],
+        sample.landmark_mask[learnt],
+        sample.boxes[sample.ignore],
+    )

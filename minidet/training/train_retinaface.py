@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minidet._typing import FloatArray
+from minidet.boxes import match_anchors
 from minidet.datasets import Dataset
 from minidet.evaluation import data_recipe
 from minidet.fast import accelerate, is_available
-from minidet.models.retinaface import RetinaFaceNet
-from minidet.nn import freeze_batch_norms, initialise, kaiming_normal, reestimate_batch_norms
+from minidet.fast.boxes.matching import match_anchors as fast_match_anchors
+from minidet.nn import Module, freeze_batch_norms, initialise, kaiming_normal, reestimate_batch_norms
 from minidet.nn.parameter import Parameter
 from minidet.training.batch import Batches
 from minidet.training.measure import measure_retinaface
-from minidet.training.objectives import RetinaFaceTargets, retinaface_objective
+from minidet.training.objectives import (
+    Objective,
+    RetinaFaceTargets,
+    cascade_objective,
+    retinaface_objective,
+)
 from minidet.training.recipes.retinaface import RETINAFACE, RetinaFaceRecipe
 from minidet.training.retinaface_batches import RetinaFaceBatches
 from minidet.training.trained import Trained, train_by_recipe
@@ -28,12 +35,8 @@ from minidet.weights import checksum
 
 logger = logging.getLogger("minidet")
 
-ARCHITECTURE = "retinaface_mobilenet025"
-
 LEAKY_SLOPE = 0.1
-"""Of the rectifiers behind most of its convolutions."""
-
-STEM = "backbone.stage1.0.conv.weight"
+"""Of the rectifiers behind most convolutions of the small networks; those of the large ones have none."""
 
 BATCHES_FOR_STATISTICS = 13
 """Of the training, shown once before it: some hundred images tell a mean and a variance of every channel."""
@@ -86,8 +89,10 @@ def train_retinaface(
         datasets,
         batch_size=recipe.batch_size,
         settings=recipe.augment,
-        thresholds=recipe.loss.thresholds,
+        thresholds=recipe.thresholds,
         seed=seed,
+        anchors=recipe.network.anchors,
+        with_faces=recipe.network.cascade,
     )
     logger.info("%s", batches.describe().partition("\n")[0])  # the problems below have been logged already
     if weights is not None and not batches.has_landmarks:
@@ -98,14 +103,10 @@ def train_retinaface(
     draw_training_images(batches, folder / "training_images.png")
     network = first_network(weights, recipe, batches, seed)
 
-    def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Any:
-        box_deltas, logits, landmark_deltas = outputs
-        return retinaface_objective(box_deltas, logits, landmark_deltas, targets, settings=recipe.loss)
-
     return train_by_recipe(
         network,
         batches,
-        objective,
+        objective_of(recipe, batches.anchors),
         recipe,
         folder,
         parameters=learnt_parameters(network, recipe),
@@ -118,7 +119,7 @@ def train_retinaface(
         figure="recall" if validation is not None and not validation.exhaustive else "average_precision",
         validation=validation,
         name="retinaface",
-        architecture=ARCHITECTURE,
+        architecture=recipe.network.name,
         workers=workers,
         progress=progress,
     )
@@ -138,7 +139,24 @@ def draw_training_images(batches: RetinaFaceBatches, path: Path) -> None:
         training_images_sheet(batches.samples(0)).save(path)
 
 
-def learnt_parameters(network: RetinaFaceNet, recipe: RetinaFaceRecipe) -> dict[str, Parameter]:
+def objective_of(
+    recipe: RetinaFaceRecipe, anchors: FloatArray
+) -> Callable[[tuple[Any, ...], RetinaFaceTargets], Objective]:
+    """Return what the recipe's network minimises, from its outputs and the targets."""
+    if recipe.network.cascade:
+        matcher = fast_match_anchors if is_available() else match_anchors
+        return lambda outputs, targets: cascade_objective(
+            *outputs, targets=targets, anchors=anchors, settings=recipe.cascade_loss, matcher=matcher
+        )
+
+    def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Objective:
+        box_deltas, logits, landmark_deltas = outputs
+        return retinaface_objective(box_deltas, logits, landmark_deltas, targets, settings=recipe.loss)
+
+    return objective
+
+
+def learnt_parameters(network: Module, recipe: RetinaFaceRecipe) -> dict[str, Parameter]:
     """Return the parameters that the optimiser moves: all, but for the stem where the norms are frozen.
 
     Pixels reach the first convolution as numbers up to 150, so its gradient is a hundred times that of all
@@ -156,7 +174,7 @@ def learnt_parameters(network: RetinaFaceNet, recipe: RetinaFaceRecipe) -> dict[
     """
     parameters = network.parameters()
     if recipe.norms == "frozen":
-        del parameters[STEM]
+        del parameters[recipe.network.stem]
     return parameters
 
 
@@ -165,7 +183,7 @@ def first_network(
     recipe: RetinaFaceRecipe,
     batches: Batches[RetinaFaceTargets],
     seed: int,
-) -> RetinaFaceNet:
+) -> Module:
     """Return the network as it is before the first step: its weights, and what becomes of its norms.
 
     Parameters
@@ -181,11 +199,12 @@ def first_network(
 
     Returns
     -------
-    RetinaFaceNet
+    Module
     """
-    network = RetinaFaceNet()
+    network: Module = recipe.network.build()
     if weights is None:
-        draw = partial(kaiming_normal, negative_slope=LEAKY_SLOPE)
+        slope = LEAKY_SLOPE if recipe.network.backbone == "mobilenet025" else 0.0
+        draw = partial(kaiming_normal, negative_slope=slope)
         initialise(network, np.random.default_rng(seed), draw)
     else:
         network.load_state_dict(weights)

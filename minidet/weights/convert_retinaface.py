@@ -1,4 +1,4 @@
-"""Names of the public RetinaFace-MobileNet checkpoints, and how they are called here.
+"""Names of the public RetinaFace checkpoints, and how they are called here.
 
 biubug6/Pytorch_Retinaface numbers its layers; an ONNX file exported from it keeps those numbers in the names
 of its convolutions, but has folded every batch norm into the convolution before it.
@@ -6,6 +6,7 @@ of its convolutions, but has folded every batch norm into the convolution before
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,13 +37,7 @@ def convert_retinaface(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[A
     InputError
         If a name is unknown.
     """
-    names = {}
-    for theirs, ours in _convolutions().items():
-        layer, _, number = theirs.rpartition(".")
-        names[f"{theirs}"] = f"{ours}.conv"
-        names[f"{layer}.{int(number) + 1}"] = f"{ours}.norm"  # a batch norm follows its convolution
-    names.update(_heads())
-
+    names = _layers_of(_convolutions()) | _heads()
     converted = {}
     for name, array in state.items():
         layer, _, kind = name.rpartition(".")
@@ -52,6 +47,45 @@ def convert_retinaface(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[A
             raise InputError(f"RetinaFace: `{name}` is no layer of the MobileNet x 0.25 network")
         converted[f"{names[layer]}.{kind}"] = array
     return converted
+
+
+def convert_retinaface_resnet(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Rename the arrays of a checkpoint of biubug6/Pytorch_Retinaface with the ResNet-50 backbone.
+
+    Parameters
+    ----------
+    state : dict
+        Names such as "body.layer1.0.conv1.weight"; the backbone is torchvision's, and is called the same
+        here. Counters and the classifier are dropped.
+
+    Returns
+    -------
+    state : dict
+        Names such as "trunk.backbone.layer1.0.conv1.weight".
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    """
+    names = {theirs: _on_a_trunk(ours) for theirs, ours in (_layers_of(_pyramid()) | _heads()).items()}
+    converted = {}
+    for name, array in state.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "num_batches_tracked" or layer == "body.fc":
+            continue
+        if layer in names:
+            converted[f"{names[layer]}.{kind}"] = array
+        elif re.fullmatch(r"body\.(conv1|bn1|layer[1-4]\..+)", layer):
+            converted[f"trunk.backbone.{name.removeprefix('body.')}"] = array
+        else:
+            raise InputError(f"RetinaFace: `{name}` is no layer of the ResNet-50 network")
+    return converted
+
+
+def is_resnet(state: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell whether a checkpoint of biubug6/Pytorch_Retinaface has a ResNet for its backbone."""
+    return any(name.startswith("body.layer") for name in state)
 
 
 def convert_folded_retinaface(
@@ -103,6 +137,29 @@ def _neutral_batch_norm(name: str, bias: NDArray[Any]) -> dict[str, NDArray[Any]
     }
 
 
+def _layers_of(blocks: Mapping[str, str]) -> dict[str, str]:
+    """Map the convolutions and the batch norms behind them to the layers of their blocks."""
+    names = {}
+    for theirs, ours in blocks.items():
+        layer, _, number = theirs.rpartition(".")
+        names[theirs] = f"{ours}.conv"
+        names[f"{layer}.{int(number) + 1}"] = f"{ours}.norm"
+    return names
+
+
+def _on_a_trunk(name: str) -> str:
+    """Return the name that a layer of the MobileNet network has in a network of trunk and branch.
+
+    Examples
+    --------
+    >>> _on_a_trunk("fpn.merge3.conv"), _on_a_trunk("context4.view3.norm"), _on_a_trunk("heads5.box_head")
+    ('trunk.fpn.merge3.conv', 'branch.contexts.p4.view3.norm', 'branch.heads.p5.box_head')
+    """
+    name = re.sub(r"^context(\d)", r"branch.contexts.p\1", name)
+    name = re.sub(r"^heads(\d)", r"branch.heads.p\1", name)
+    return re.sub(r"^fpn", "trunk.fpn", name)
+
+
 def _convolutions() -> dict[str, str]:
     """Map each convolution that a batch norm follows to the block it belongs to."""
     names = {"body.stage1.0.0": "backbone.stage1.0"}
@@ -110,7 +167,12 @@ def _convolutions() -> dict[str, str]:
         for i in blocks:
             names[f"body.stage{stage}.{i}.0"] = f"backbone.stage{stage}.{i}.depthwise"
             names[f"body.stage{stage}.{i}.3"] = f"backbone.stage{stage}.{i}.pointwise"
-    names.update({f"fpn.output{i}.0": f"fpn.lateral{i + 2}" for i in (1, 2, 3)})
+    return names | _pyramid()
+
+
+def _pyramid() -> dict[str, str]:
+    """Map each convolution of the pyramid and the context modules to the block it belongs to."""
+    names = {f"fpn.output{i}.0": f"fpn.lateral{i + 2}" for i in (1, 2, 3)}
     names.update({f"fpn.merge{i}.0": f"fpn.merge{i + 2}" for i in (1, 2)})
     for i in (1, 2, 3):
         for theirs, ours in [

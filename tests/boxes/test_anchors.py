@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minidet.boxes import generate_anchors
+from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, generate_anchors
 from minidet.errors import InputError
 
 STRIDES = (8, 16, 32)
@@ -97,3 +97,67 @@ def test_refused(height, width, options, message):
     with pytest.raises(InputError) as caught:
         generate_anchors(height, width, **options)
     assert str(caught.value) == f"generate_anchors: {message}"
+
+
+# ---- Settings --------------------------------------------------------------------------------------
+
+
+def test_the_table_of_the_paper():
+    rows = [(160, 16), (80, 32), (40, 64), (20, 128), (10, 256)]
+    assert PAPER_ANCHORS.level_sizes(640, 640) == [3 * side**2 for side, _ in rows]
+    assert sum(PAPER_ANCHORS.level_sizes(640, 640)) == 102_300
+    anchors = PAPER_ANCHORS.lay(640, 640)
+    assert len(anchors) == 102_300
+    assert round(PAPER_ANCHORS.level_sizes(640, 640)[0] / len(anchors), 4) == 0.7507
+    sides = np.unique((anchors[:, 2] - anchors[:, 0]).round(2))
+    expected = [
+        16,
+        20.16,
+        25.40,
+        32,
+        40.32,
+        50.80,
+        64,
+        80.63,
+        101.59,
+        128,
+        161.27,
+        203.19,
+        256,
+        322.54,
+        406.37,
+    ]
+    np.testing.assert_allclose(sides, expected, atol=0.006)
+    np.testing.assert_allclose(sides[1:] / sides[:-1], 2 ** (1 / 3), rtol=1e-3)
+
+
+def test_the_reference_is_the_default():
+    np.testing.assert_array_equal(REFERENCE_ANCHORS.lay(100, 70), generate_anchors(100, 70))
+    assert REFERENCE_ANCHORS.per_position == 2
+    assert PAPER_ANCHORS.per_position == 3
+
+
+@pytest.mark.parametrize(("height", "width"), [(640, 640), (33, 50), (1, 1)])
+@pytest.mark.parametrize("settings", [REFERENCE_ANCHORS, PAPER_ANCHORS], ids=["reference", "paper"])
+def test_levels_are_counted_as_they_are_laid(settings, height, width):
+    counts = settings.level_sizes(height, width)
+    anchors = settings.lay(height, width)
+    assert sum(counts) == len(anchors)
+    sizes = (anchors[:, 2] - anchors[:, 0]).astype(np.float64)
+    for number, level in enumerate(np.split(sizes, np.cumsum(counts)[:-1])):
+        assert set(level.round(1)) == {round(size, 1) for size in settings.sizes[number]}
+
+
+@pytest.mark.parametrize(
+    ("strides", "sizes", "message"),
+    [
+        ((), (), "AnchorSettings: 0 strides and 0 sets of sizes"),
+        ((8,), ((16,), (32,)), "AnchorSettings: 1 strides and 2 sets of sizes"),
+        ((0,), ((16,),), "expected positive numbers"),
+        ((8, 16), ((16, 32), (64,)), "expected equally many on every level"),
+        ((8,), ((),), "expected equally many on every level"),
+    ],
+)
+def test_settings_that_make_no_sense(strides, sizes, message):
+    with pytest.raises(InputError, match=message):
+        AnchorSettings(strides, sizes)

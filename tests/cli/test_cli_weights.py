@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,6 +157,16 @@ def test_convert_retinaface(tmp_path, monkeypatch, run):
     assert status == 0
     assert RETINAFACE.sha256 in out
     assert isinstance(minidet.RetinaFace(weights=tmp_path / "mine.npz"), minidet.RetinaFace)
+
+
+@pytest.mark.slow
+def test_convert_the_public_resnet(tmp_path, photo, run):
+    public = Path(__file__).parents[1] / "oracles" / "torch_files" / "retinaface_resnet50.pth"
+    status, out, _ = run("weights", "convert", public, tmp_path / "mine.npz")
+    assert status == 0
+    assert out.startswith("architecture  retinaface_resnet50\n")
+    assert load_npz(tmp_path / "mine.npz")[0] == "retinaface_resnet50"
+    assert run("detect", photo, "--weights", tmp_path / "mine.npz", "--json").status == 0
 
 
 def test_convert_does_not_overwrite(facenet, tmp_path, run, run_error):

@@ -11,9 +11,10 @@ from minidet.errors import InputError
 from minidet.models.mtcnn.flatten import flatten_columns_first, unflatten_columns_first
 from minidet.models.retinaface.blocks import ConvBlock, DepthwiseBlock
 from minidet.models.retinaface.context import Context
-from minidet.models.retinaface.fpn import FPN
+from minidet.models.retinaface.fpn import FPN, FivePyramid
 from minidet.models.retinaface.heads import Heads
 from minidet.models.retinaface.mobilenet_v1 import DepthwiseSeparable, MobileNetV1
+from minidet.models.retinaface.resnet import Bottleneck
 from minidet.nn import Buffer, DeformConv2d, Module, Parameter, freeze_batch_norms
 from tests.check import FLOATS
 from tests.gradients import assert_backward
@@ -125,6 +126,13 @@ BLOCKS = {
     "context-modulated": (lambda: Context(4, conv=partial(DeformConv2d, modulated=True)), (1, 4, 3, 4)),
     "fpn": (lambda: FPN((2, 3, 4), 4), (2, 2, 7, 9), (2, 3, 4, 5), (2, 4, 2, 3)),
     "fpn-odd": (lambda: FPN((2, 3, 2), 3), (1, 2, 5, 5), (1, 3, 3, 3), (1, 2, 2, 2)),
+    "five-pyramid": (
+        lambda: FivePyramid((2, 3, 2, 3), 4),
+        *((2, 2, 9, 7), (2, 3, 5, 4), (2, 2, 3, 2), (2, 3, 2, 1)),
+    ),
+    "bottleneck": (lambda: Bottleneck(8, 2), (2, 8, 3, 4)),
+    "bottleneck-wider": (lambda: Bottleneck(3, 2), (2, 3, 3, 4)),
+    "bottleneck-stride": (lambda: Bottleneck(3, 2, stride=2), (2, 3, 5, 4)),
     "heads": (lambda: Heads(3, 2), (2, 3, 2, 4)),
     "heads-3-anchors": (lambda: Heads(2, 3), (1, 2, 3, 1)),
 }

@@ -108,10 +108,11 @@ def _shipped_arrays(name: str) -> State:
 def random_state(network: str) -> State:
     """Return random values for everything: slopes in -1.3..1.3, variances above zero, the rest any."""
     shapes = {name: array.shape for name, array in NETWORKS[network]().state_dict().items()}
-    return {name: _random_array(Numbers(f"{network} {name}"), name, shape) for name, shape in shapes.items()}
+    return {name: random_array(Numbers(f"{network} {name}"), name, shape) for name, shape in shapes.items()}
 
 
-def _random_array(numbers: Numbers, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def random_array(numbers: Numbers, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return random values for the array of this name."""
     if name.endswith("running_var"):
         array = numbers.positive(*shape)
     elif "prelu" in name:

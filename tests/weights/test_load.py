@@ -1,21 +1,25 @@
 """The table of names is checked against checkpoints made here, in the layout of the references."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from minidet.errors import InputError
 from minidet.models.mtcnn import ONet, PNet, RNet
-from minidet.models.retinaface import RetinaFaceNet
+from minidet.models.retinaface import Architecture, RetinaFaceNet
 from minidet.weights import (
     SHIPPED,
     convert_folded_retinaface,
     convert_mtcnn,
     convert_retinaface,
+    convert_retinaface_resnet,
     load_npz,
     load_weights,
     read_checkpoint,
     save_npz,
 )
+from tests.oracles.make_torch_files import public_resnet50
 
 RETINAFACE = "retinaface_mobilenet025"
 
@@ -64,6 +68,60 @@ def test_every_reference_layer_has_one_place_in_the_network():
 def test_unknown_layer_is_named():
     with pytest.raises(InputError, match=r"`body\.layer4\.0\.weight` is no layer"):
         convert_retinaface({"body.layer4.0.weight": np.zeros(1)})
+
+
+# ---- ResNet-50 -------------------------------------------------------------------------------------
+
+PUBLIC = Path(__file__).parents[1] / "oracles" / "torch_files" / "retinaface_resnet50.pth"
+
+
+def test_every_layer_of_the_public_resnet_has_one_place_in_the_network():
+    names, own = public_resnet50(), Architecture("resnet50").build().state_dict()
+    converted = convert_retinaface_resnet({name: np.array(value) for name, (_, value) in names.items()})
+    assert converted.keys() == own.keys()
+    # What each is called here, from the other side: the order in which both networks are built.
+    for theirs, ours in [
+        ("body.conv1.weight", "trunk.backbone.conv1.weight"),
+        ("body.layer2.0.downsample.1.running_var", "trunk.backbone.layer2.0.downsample.1.running_var"),
+        ("fpn.output1.0.weight", "trunk.fpn.lateral3.conv.weight"),
+        ("fpn.output3.1.bias", "trunk.fpn.lateral5.norm.bias"),
+        ("fpn.merge2.0.weight", "trunk.fpn.merge4.conv.weight"),
+        ("ssh1.conv7X7_2.1.weight", "branch.contexts.p3.middle7.norm.weight"),
+        ("ssh3.conv7x7_3.0.weight", "branch.contexts.p5.view7.conv.weight"),
+        ("ClassHead.0.conv1x1.bias", "branch.heads.p3.class_head.bias"),
+        ("LandmarkHead.2.conv1x1.weight", "branch.heads.p5.landmark_head.weight"),
+    ]:
+        assert converted[ours] == names[theirs][1]
+
+
+def test_the_public_resnet_is_read_from_its_file():
+    architecture, state = read_checkpoint(PUBLIC)
+    assert architecture == "retinaface_resnet50"
+    network = Architecture.from_name(architecture).build()
+    network.load_state_dict(state)
+    names = public_resnet50()
+    assert (
+        sum(np.prod(shape) for name, (shape, _) in names.items() if "running" not in name)
+        - sum("num_batches" in name for name in names)
+        == network.parameter_count()
+    )
+    np.testing.assert_array_equal(
+        state["trunk.backbone.layer4.2.conv3.weight"],
+        np.full((2048, 512, 1, 1), names["body.layer4.2.conv3.weight"][1]),
+    )
+
+
+@pytest.mark.parametrize("name", ["body.layer5.0.conv1.weight", "body.stage1.0.0.weight", "conv1.weight"])
+def test_unknown_layer_of_the_resnet_is_named(name):
+    with pytest.raises(InputError, match=f"`{name}` is no layer of the ResNet-50 network"):
+        convert_retinaface_resnet({name: np.zeros(1)})
+
+
+def test_a_resnet_of_another_depth_does_not_fit():
+    state = {name: np.zeros(shape) for name, (shape, _) in public_resnet50().items()}
+    state["body.layer3.6.conv1.weight"] = np.zeros((256, 1024, 1, 1))
+    with pytest.raises(InputError, match=r"unexpected trunk\.backbone\.layer3\.6\.conv1\.weight"):
+        Architecture("resnet50").build().load_state_dict(convert_retinaface_resnet(state))
 
 
 def test_folded_convolutions_give_the_shipped_state_back(folded):

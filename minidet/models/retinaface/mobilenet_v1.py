@@ -43,26 +43,9 @@ class MobileNetV1(Module):
     channels = (64, 128, 256)
 
     def __init__(self) -> None:
-        self.stage1 = Sequential(
-            ConvBlock(3, 8, 3, stride=2),  # stride 2 in all
-            DepthwiseSeparable(8, 16),
-            DepthwiseSeparable(16, 32, stride=2),  # 4
-            DepthwiseSeparable(32, 32),
-            DepthwiseSeparable(32, 64, stride=2),  # 8
-            DepthwiseSeparable(64, 64),
-        )
-        self.stage2 = Sequential(
-            DepthwiseSeparable(64, 128, stride=2),  # 16
-            DepthwiseSeparable(128, 128),
-            DepthwiseSeparable(128, 128),
-            DepthwiseSeparable(128, 128),
-            DepthwiseSeparable(128, 128),
-            DepthwiseSeparable(128, 128),
-        )
-        self.stage3 = Sequential(
-            DepthwiseSeparable(128, 256, stride=2),  # 32
-            DepthwiseSeparable(256, 256),
-        )
+        self.stage1 = Sequential(*_to_stride_4(), *_to_stride_8())
+        self.stage2 = Sequential(*_to_stride_16())
+        self.stage3 = Sequential(*_to_stride_32())
 
     def forward(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Compute C3, C4, C5 of an image batch (N, 3, H, W): maps of strides 8, 16 and 32."""
@@ -78,3 +61,60 @@ class MobileNetV1(Module):
         # c3 is used twice as well.
         grad_c3 = grad_c3 + self.stage2.backward(grad_c4)
         return self.stage1.backward(grad_c3)
+
+
+class FourStageMobileNetV1(Module):
+    """The same layers cut into four stages, so that C2 can be tapped as well.
+
+    Attributes
+    ----------
+    channels : (int, int, int, int)
+        Channels of C2, C3, C4, C5.
+    """
+
+    channels = (32, 64, 128, 256)
+
+    def __init__(self) -> None:
+        self.stage1 = Sequential(*_to_stride_4())
+        self.stage2 = Sequential(*_to_stride_8())
+        self.stage3 = Sequential(*_to_stride_16())
+        self.stage4 = Sequential(*_to_stride_32())
+
+    def forward(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Compute C2 to C5 of an image batch (N, 3, H, W): maps of strides 4, 8, 16 and 32."""
+        c2 = self.stage1.forward(x)  # (N, 32, ceil(H / 4), ceil(W / 4))
+        c3 = self.stage2.forward(c2)  # (N, 64, ceil(H / 8), ceil(W / 8))
+        c4 = self.stage3.forward(c3)  # (N, 128, ceil(H / 16), ceil(W / 16))
+        c5 = self.stage4.forward(c4)  # (N, 256, ceil(H / 32), ceil(W / 32))
+        return c2, c3, c4, c5
+
+    def backward(
+        self, grad_c2: FloatArray, grad_c3: FloatArray, grad_c4: FloatArray, grad_c5: FloatArray
+    ) -> FloatArray:
+        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        # c4, c3 and c2 are used twice, by the next stage and by whoever takes them: the gradients add.
+        grad_c4 = grad_c4 + self.stage4.backward(grad_c5)
+        grad_c3 = grad_c3 + self.stage3.backward(grad_c4)
+        grad_c2 = grad_c2 + self.stage2.backward(grad_c3)
+        return self.stage1.backward(grad_c2)
+
+
+def _to_stride_4() -> list[Layer]:
+    return [
+        ConvBlock(3, 8, 3, stride=2),  # stride 2 in all
+        DepthwiseSeparable(8, 16),
+        DepthwiseSeparable(16, 32, stride=2),  # 4
+        DepthwiseSeparable(32, 32),
+    ]
+
+
+def _to_stride_8() -> list[Layer]:
+    return [DepthwiseSeparable(32, 64, stride=2), DepthwiseSeparable(64, 64)]
+
+
+def _to_stride_16() -> list[Layer]:
+    return [DepthwiseSeparable(64, 128, stride=2), *(DepthwiseSeparable(128, 128) for _ in range(5))]
+
+
+def _to_stride_32() -> list[Layer]:
+    return [DepthwiseSeparable(128, 256, stride=2), DepthwiseSeparable(256, 256)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minidet._typing import FloatArray
+from minidet.boxes import REFERENCE_ANCHORS
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN
 from minidet.models.retinaface.heads import Heads
@@ -15,7 +16,13 @@ class RetinaFaceNet(Module):
     """MobileNetV1 x 0.25, a pyramid of three levels and 64 channels, context modules, heads for each level.
 
     Two anchors stand at each position of the maps P3, P4, P5 (strides 8, 16, 32).
+
+    Attributes
+    ----------
+    anchors : AnchorSettings
     """
+
+    anchors = REFERENCE_ANCHORS
 
     def __init__(self) -> None:
         self.backbone = MobileNetV1()

@@ -1,5 +1,11 @@
 """What each network minimises: the losses of its tasks, on the samples that count, in one number."""
 
+from minidet.training.objectives.cascade import (
+    CASCADE,
+    CascadeLossSettings,
+    cascade_objective,
+    cascade_targets,
+)
 from minidet.training.objectives.mtcnn import (
     ALPHA_ONET,
     ALPHA_PNET,
@@ -16,20 +22,25 @@ from minidet.training.objectives.retinaface import (
     RetinaFaceLossSettings,
     retinaface_objective,
 )
-from minidet.training.objectives.retinaface_targets import RetinaFaceTargets, retinaface_targets
+from minidet.training.objectives.retinaface_targets import Faces, RetinaFaceTargets, retinaface_targets
 
 __all__ = [
     "ALPHA_ONET",
     "ALPHA_PNET",
     "ALPHA_RNET",
+    "CASCADE",
     "PAPER",
     "REFERENCE",
     "Alpha",
+    "CascadeLossSettings",
+    "Faces",
     "MTCNNTargets",
     "Objective",
     "RetinaFaceLossSettings",
     "RetinaFaceTargets",
     "SampleType",
+    "cascade_objective",
+    "cascade_targets",
     "mtcnn_objective",
     "retinaface_objective",
     "retinaface_targets",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,11 +11,36 @@ from numpy.typing import NDArray
 
 from minidet._check import check_float
 from minidet._typing import FloatArray
-from minidet.boxes import Match, MatchThresholds, encode_boxes, encode_landmarks, match_anchors
+from minidet.boxes import (
+    Match,
+    MatchThresholds,
+    corners_to_centre,
+    encode_boxes,
+    encode_landmarks,
+    match_anchors,
+)
 from minidet.errors import InputError
 
 Matcher: TypeAlias = Callable[[FloatArray, FloatArray, MatchThresholds], Match]
 """Anchors (A, 4), boxes (G, 4) and thresholds in, a match out."""
+
+
+class Faces(NamedTuple):
+    """The faces of one image, as they were annotated.
+
+    Attributes
+    ----------
+    boxes : (G, 4) array, x1 y1 x2 y2, pixels
+    landmarks : (G, 5, 2) array, pixels
+    has_landmarks : (G,) bool array
+    ignored : (R, 4) array, x1 y1 x2 y2, pixels
+        Faces of which nothing is to be learnt.
+    """
+
+    boxes: FloatArray
+    landmarks: FloatArray
+    has_landmarks: NDArray[np.bool_]
+    ignored: FloatArray
 
 
 class RetinaFaceTargets(NamedTuple):
@@ -33,6 +59,8 @@ class RetinaFaceTargets(NamedTuple):
         The mesh of each positive anchor's face, in the units of the mesh branch; None without a mesh branch.
     has_mesh : (P,) bool array or None
         Whether the face has a mesh; the rows of the others are not read.
+    faces : tuple of N Faces or None
+        What was matched, for a cascade, which matches again; None without one.
     """
 
     positive: NDArray[np.bool_]
@@ -42,6 +70,7 @@ class RetinaFaceTargets(NamedTuple):
     has_landmarks: NDArray[np.bool_]
     vertices: FloatArray | None = None
     has_mesh: NDArray[np.bool_] | None = None
+    faces: tuple[Faces, ...] | None = None
 
 
 def retinaface_targets(
@@ -153,12 +182,58 @@ def _targets_of_image(
     if apart.any():
         g = int(np.argmax(apart.any(axis=1)))
         raise InputError(f"face {g} lies beyond all anchors: {boxes[g]}; are both x1 y1 x2 y2 in pixels?")
-    face, matched = match.face[match.positive], anchors[match.positive]  # (P,), (P, 4)
+    faces = Faces(boxes, landmarks, has_landmarks, boxes[:0])
+    return match.positive, match.negative, *encode_match(match, anchors, faces)
 
-    box_deltas = encode_boxes(boxes[face], matched)  # (P, 4)
-    with_landmarks = has_landmarks[face]  # (P,)
+
+def encode_match(
+    match: Match, anchors: FloatArray, faces: Faces
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Return box_deltas (P, 4), landmark_deltas (P, 10) and has_landmarks (P,) of the positive anchors."""
+    face, matched = match.face[match.positive], anchors[match.positive]  # (P,), (P, 4)
+    box_deltas = encode_boxes(faces.boxes[face].astype(anchors.dtype), matched)  # (P, 4)
+    with_landmarks = faces.has_landmarks[face]  # (P,)
     landmark_deltas = np.zeros((len(face), 10), anchors.dtype)
     landmark_deltas[with_landmarks] = encode_landmarks(
-        landmarks[face[with_landmarks]].astype(anchors.dtype), matched[with_landmarks]
+        faces.landmarks[face[with_landmarks]].astype(anchors.dtype), matched[with_landmarks]
     )
-    return match.positive, match.negative, box_deltas, landmark_deltas, with_landmarks
+    return box_deltas, landmark_deltas, with_landmarks
+
+
+def away_from(
+    anchors: FloatArray, ignored: FloatArray, thresholds: MatchThresholds, matcher: Matcher = match_anchors
+) -> NDArray[np.bool_]:
+    """Tell which anchors (A, 4) have nothing to do with the ignored faces (R, 4), and so may be negative.
+
+    They overlap none of them by the thresholds, and their centre is in none. However small an ignored face,
+    its best anchor is not asked.
+    """
+    apart = matcher(anchors, ignored, replace(thresholds, force_best=0)).negative
+    return apart & ~centres_in(anchors, ignored)
+
+
+def centres_in(anchors: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
+    """Tell which anchors have their centre in one of the regions.
+
+    Parameters
+    ----------
+    anchors : (A, 4) array
+        x1 y1 x2 y2, pixels.
+    regions : (R, 4) array
+        Likewise.
+
+    Returns
+    -------
+    (A,) bool array
+
+    Examples
+    --------
+    >>> anchors = np.array([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]], np.float32)
+    >>> centres_in(anchors, np.array([[4.0, 4.0, 8.0, 8.0]], np.float32))
+    array([ True, False])
+    """
+    x, y, _, _ = corners_to_centre(anchors).T  # (A,) each
+    inside = np.zeros(len(anchors), np.bool_)
+    for x1, y1, x2, y2 in regions:  # one by one, so that memory does not grow with a crowd
+        inside |= (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+    return inside

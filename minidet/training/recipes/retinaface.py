@@ -6,10 +6,19 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from minidet._check import check_whole
+from minidet.boxes import CASCADE_THRESHOLDS, MatchThresholds
 from minidet.errors import InputError
+from minidet.models.retinaface import Architecture
 from minidet.training.augment import AugmentSettings
-from minidet.training.objectives import PAPER, REFERENCE, RetinaFaceLossSettings
+from minidet.training.objectives import PAPER, REFERENCE, CascadeLossSettings, RetinaFaceLossSettings
 from minidet.training.recipes.optimisation import Length, Optimisation
+
+FORCED_CASCADE_THRESHOLDS = (
+    replace(CASCADE_THRESHOLDS[0], force_best=0.2),
+    replace(CASCADE_THRESHOLDS[1], force_best=0.2),
+)
+"""The published thresholds, but hardly a face is left without an anchor: few reach 0.7 where sizes are a
+factor of two apart, and at first no box of the first branch reaches anything."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,11 @@ class RetinaFaceRecipe:
         Images of a step.
     augment : AugmentSettings
         How photographs are cut, resized, mirrored and coloured.
+    network : Architecture
     loss : RetinaFaceLossSettings
+        Of a cascade that of both branches, but for its thresholds.
+    cascade_thresholds : (MatchThresholds, MatchThresholds)
+        Of the two branches of a cascade; not read without one.
     optimisation : Optimisation
     norms : "learn", "frozen" or "reestimated"
         What becomes of the batch norms: they learn statistics as they go; they keep what they have; or they
@@ -39,7 +52,9 @@ class RetinaFaceRecipe:
     length: Length
     batch_size: int
     augment: AugmentSettings
+    network: Architecture = field(default_factory=Architecture)
     loss: RetinaFaceLossSettings = REFERENCE
+    cascade_thresholds: tuple[MatchThresholds, MatchThresholds] = FORCED_CASCADE_THRESHOLDS
     optimisation: Optimisation = field(default_factory=Optimisation)
     norms: Literal["learn", "frozen", "reestimated"] = "learn"
     validations: int = 10
@@ -54,6 +69,17 @@ class RetinaFaceRecipe:
             raise InputError(
                 f"RetinaFaceRecipe: norms={self.norms!r}; expected 'learn', 'frozen' or 'reestimated'"
             )
+
+    @property
+    def thresholds(self) -> MatchThresholds:
+        """Which anchors are positive and negative: in a cascade, to the first branch."""
+        return self.cascade_thresholds[0] if self.network.cascade else self.loss.thresholds
+
+    @property
+    def cascade_loss(self) -> CascadeLossSettings:
+        """The objective of a cascade."""
+        first, second = (replace(self.loss, thresholds=one) for one in self.cascade_thresholds)
+        return CascadeLossSettings(first, second)
 
 
 RETINAFACE = RetinaFaceRecipe(
@@ -106,6 +132,7 @@ RETINAFACE_PAPER = RetinaFaceRecipe(
         size=640, crop_scales=tuple(k / 20 for k in range(6, 21)), min_face_size=0, empty=0
     ),
     loss=replace(PAPER, mesh_weight=None),
+    cascade_thresholds=CASCADE_THRESHOLDS,
     optimisation=Optimisation(
         optimizer="sgd",
         lr=1e-2,

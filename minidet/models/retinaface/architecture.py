@@ -1,0 +1,151 @@
+"""Which RetinaFace: the choices, and the name under which a file of weights remembers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings
+from minidet.errors import InputError
+from minidet.models.retinaface.cascade import CascadeNet
+from minidet.models.retinaface.context import Context
+from minidet.models.retinaface.fpn import FPN, FivePyramid
+from minidet.models.retinaface.levels import HeadsPerLevel, PerLevel, SharedHeads
+from minidet.models.retinaface.mobilenet_v1 import FourStageMobileNetV1, MobileNetV1
+from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk
+from minidet.models.retinaface.resnet import RESNET50, RESNET152, ResNet
+from minidet.models.retinaface.retinaface import RetinaFaceNet
+from minidet.nn import Layer
+
+BACKBONES = ("mobilenet025", "resnet50", "resnet152")
+
+CONTEXTS: dict[str, Callable[[int], Layer]] = {"ssh": Context}
+"""Context modules by name: channels in, the layer out."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One of the networks that are called RetinaFace.
+
+    Attributes
+    ----------
+    backbone : "mobilenet025", "resnet50" or "resnet152"
+        The released ones have the first two, the paper the last.
+    levels : 3 or 5
+        P3 to P5 with :data:`minidet.boxes.REFERENCE_ANCHORS`, as released, or P2 to P6 with
+        :data:`minidet.boxes.PAPER_ANCHORS`, as in the paper. P2 is for small faces, and costs three times as
+        much as the other levels together.
+    context : "ssh"
+        The context module of every level.
+    shared_heads : bool
+        One set of heads for all levels, as in the paper; the released code has one for each.
+    cascade : bool
+        A second branch that starts from the boxes of the first.
+
+    Raises
+    ------
+    InputError
+        If a choice is unknown.
+
+    Examples
+    --------
+    >>> Architecture("resnet50", levels=5, shared_heads=True).name
+    'retinaface_resnet50_p2p6_shared'
+    >>> Architecture.from_name("retinaface_resnet50").levels
+    3
+    """
+
+    backbone: str = "mobilenet025"
+    levels: int = 3
+    context: str = "ssh"
+    shared_heads: bool = False
+    cascade: bool = False
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise InputError(
+                f"Architecture: backbone={self.backbone!r}; expected one of {', '.join(BACKBONES)}"
+            )
+        if self.levels not in (3, 5):
+            raise InputError(f"Architecture: levels={self.levels!r}; expected 3 or 5")
+        if self.context not in CONTEXTS:
+            raise InputError(f"Architecture: context={self.context!r}; expected one of {', '.join(CONTEXTS)}")
+
+    @property
+    def name(self) -> str:
+        """What files of weights say they are for."""
+        parts = ["retinaface", self.backbone]
+        if self.levels == 5:
+            parts.append("p2p6")
+        if self.context != "ssh":
+            parts.append(self.context)
+        if self.shared_heads:
+            parts.append("shared")
+        if self.cascade:
+            parts.append("cascade")
+        return "_".join(parts)
+
+    @classmethod
+    def from_name(cls, name: str) -> Architecture:
+        """Undo ``name``.
+
+        Raises
+        ------
+        InputError
+            If it is the name of no RetinaFace.
+        """
+        for choices in product(BACKBONES, (3, 5), CONTEXTS, (False, True), (False, True)):
+            if cls(*choices).name == name:
+                return cls(*choices)
+        raise InputError(f"{name!r} is the name of no RetinaFace; an example is 'retinaface_resnet50_p2p6'")
+
+    @property
+    def anchors(self) -> AnchorSettings:
+        """The anchors its heads answer for."""
+        return REFERENCE_ANCHORS if self.levels == 3 else PAPER_ANCHORS
+
+    @property
+    def stem(self) -> str:
+        """The name of the first convolution's weights, which pixels reach as they are."""
+        if self == Architecture():
+            return "backbone.stage1.0.conv.weight"
+        first = "stage1.0.conv" if self.backbone == "mobilenet025" else "conv1"
+        return f"trunk.backbone.{first}.weight"
+
+    def build(self) -> Any:
+        """Return the network: layers as new, to be loaded or initialised."""
+        if self == Architecture():
+            return RetinaFaceNet()
+        trunk = self._trunk()
+        if self.cascade:
+            return CascadeNet(trunk, self._branch(trunk.levels), self._branch(trunk.levels), self.anchors)
+        return PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
+
+    def _trunk(self) -> Trunk:
+        if self.levels == 3:
+            coarse = MobileNetV1() if self._is_small else ResNet(self._blocks, finest=3)
+            return Trunk(coarse, FPN(coarse.channels, self._channels), (3, 4, 5))
+        fine = FourStageMobileNetV1() if self._is_small else ResNet(self._blocks, finest=2)
+        return Trunk(fine, FivePyramid(fine.channels, self._channels), (2, 3, 4, 5, 6))
+
+    def _branch(self, levels: tuple[int, ...]) -> Branch:
+        channels, per_position = self._channels, self.anchors.per_position
+        contexts = PerLevel(levels, [CONTEXTS[self.context](channels) for _ in levels])
+        if self.shared_heads:
+            return Branch(contexts, SharedHeads(channels, per_position))
+        return Branch(contexts, HeadsPerLevel(levels, channels, per_position))
+
+    @property
+    def _is_small(self) -> bool:
+        return self.backbone == "mobilenet025"
+
+    @property
+    def _channels(self) -> int:
+        """Of the pyramid."""
+        return 64 if self._is_small else 256
+
+    @property
+    def _blocks(self) -> tuple[int, int, int, int]:
+        return RESNET50 if self.backbone == "resnet50" else RESNET152

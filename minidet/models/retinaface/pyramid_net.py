@@ -1,0 +1,135 @@
+"""RetinaFace from its parts, for any backbone and number of levels::
+
+    image ── trunk ──▶ P2 P3 .. ── branch ──▶ box_deltas, logits, landmark_deltas
+             backbone              context module and heads
+             and pyramid           of every level
+
+A network with another kind of head, or with several, is another branch on the same trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minidet._typing import FloatArray
+from minidet.boxes import AnchorSettings
+from minidet.models.retinaface.levels import Outputs, PerLevel
+from minidet.nn import Module
+from minidet.ops import softmax_forward
+
+
+class Trunk(Module):
+    """Backbone and feature pyramid: what every branch looks at.
+
+    Parameters
+    ----------
+    backbone : Module
+        An image batch in, its maps out, from the finest to C5, such as :class:`ResNet`.
+    fpn : Module
+        These maps in, the maps of the pyramid out, such as :class:`FPN`.
+    levels : sequence of int
+        The levels of the pyramid: (3, 4, 5) for P3, P4, P5.
+    """
+
+    def __init__(self, backbone: Any, fpn: Any, levels: Sequence[int]) -> None:
+        self.backbone = backbone
+        self.fpn = fpn
+        self.levels = tuple(levels)
+
+    def forward(self, x: FloatArray) -> tuple[FloatArray, ...]:
+        """Compute the maps of the pyramid of an image batch (N, 3, H, W), from fine to coarse."""
+        backbone_maps = self.backbone.forward(x)
+        return self.fpn.forward(*backbone_maps)
+
+    def backward(self, grad_maps: Sequence[FloatArray]) -> FloatArray:
+        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        grad_backbone_maps = self.fpn.backward(*grad_maps)
+        return self.backbone.backward(*grad_backbone_maps)
+
+    def features(self, x: FloatArray) -> dict[str, FloatArray]:
+        """Compute the maps on the way, by name: c3..c5 of the backbone, p3..p5 of the pyramid."""
+        backbone_maps = self.backbone.forward(x)
+        maps = self.fpn.forward(*backbone_maps)
+        names = [f"c{level}" for level in range(self.levels[0], 6)] + [f"p{level}" for level in self.levels]
+        return dict(zip(names, (*backbone_maps, *maps), strict=True))
+
+
+class Branch(Module):
+    """A context module and heads on every level.
+
+    Parameters
+    ----------
+    contexts : PerLevel
+    heads : Module
+        The maps of all levels in, the outputs for every anchor out: :class:`HeadsPerLevel`,
+        :class:`SharedHeads`, or heads of another kind.
+    """
+
+    def __init__(self, contexts: PerLevel, heads: Any) -> None:
+        self.contexts = contexts
+        self.heads = heads
+
+    def forward(self, maps: Sequence[FloatArray]) -> Any:
+        """Compute what the heads compute, from the maps of the pyramid."""
+        context_maps = self.contexts.forward(maps)
+        return self.heads.forward(context_maps)
+
+    def backward(self, *grad_outputs: FloatArray) -> list[FloatArray]:
+        """Go back through :meth:`forward`, line by line, to the gradients of the maps."""
+        grad_context_maps = self.heads.backward(*grad_outputs)
+        return self.contexts.backward(grad_context_maps)
+
+
+class PyramidNet(Module):
+    """A trunk with one branch.
+
+    Parameters
+    ----------
+    trunk : Trunk
+    branch : Branch
+    anchors : AnchorSettings
+        Which anchors the heads answer for.
+    """
+
+    def __init__(self, trunk: Trunk, branch: Branch, anchors: AnchorSettings) -> None:
+        self.trunk = trunk
+        self.branch = branch
+        self.anchors = anchors
+
+    def forward(self, x: FloatArray) -> Outputs:
+        """Compute the raw outputs for every anchor.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            BGR minus the mean (104, 117, 123).
+
+        Returns
+        -------
+        box_deltas : (N, A, 4) array
+        logits : (N, A, 2) array
+        landmark_deltas : (N, A, 10) array
+            As :class:`minidet.models.retinaface.RetinaFaceNet` has them.
+        """
+        maps = self.trunk.forward(x)
+        return self.branch.forward(maps)
+
+    def backward(
+        self, grad_box_deltas: FloatArray, grad_logits: FloatArray, grad_landmark_deltas: FloatArray
+    ) -> FloatArray:
+        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        grad_maps = self.branch.backward(grad_box_deltas, grad_logits, grad_landmark_deltas)
+        return self.trunk.backward(grad_maps)
+
+    def features(self, x: FloatArray) -> dict[str, FloatArray]:
+        """Compute the maps on the way, by name: those of the trunk, and context3.. behind them."""
+        maps = self.trunk.features(x)
+        context_maps = self.branch.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
+        names = [f"context{level}" for level in self.trunk.levels]
+        return {**maps, **dict(zip(names, context_maps, strict=True))}
+
+    def predict(self, x: FloatArray) -> Outputs:
+        """Compute box_deltas (N, A, 4), scores (N, A, 2) that sum to one, and landmark_deltas (N, A, 10)."""
+        box_deltas, logits, landmark_deltas = self.forward(x)
+        return box_deltas, softmax_forward(logits, axis=2), landmark_deltas
