@@ -120,11 +120,27 @@ class AnchorSettings:
         return len(self.sizes[0])
 
     def lay(self, height: int, width: int) -> Float32Array:
-        """Lay them over an image of ``height`` x ``width`` pixels: see :func:`generate_anchors`."""
+        """Lay them over an image: see :func:`generate_anchors`.
+
+        Parameters
+        ----------
+        height, width : int
+            Of the image, in pixels.
+
+        Returns
+        -------
+        anchors : (A, 4) float32 array, x1 y1 x2 y2
+            A is the sum of :meth:`level_sizes`.
+        """
         return generate_anchors(height, width, strides=self.strides, sizes=self.sizes)
 
     def level_sizes(self, height: int, width: int) -> list[int]:
         """Count the anchors of each level of an image.
+
+        Parameters
+        ----------
+        height, width : int
+            Of the image, in pixels.
 
         Examples
         --------
@@ -144,5 +160,5 @@ PAPER_ANCHORS = AnchorSettings(
     strides=(4, 8, 16, 32, 64),
     sizes=tuple(tuple(4 * stride * 2 ** (k / 3) for k in range(3)) for stride in (4, 8, 16, 32, 64)),
 )
-"""Deng et al. 2019, arXiv 1905.00641, table 1: five levels, 16 to 406 pixels, a factor of 2**(1/3) apart. An
+"""Deng et al. 2019, arXiv 1905.00641, table 2: five levels, 16 to 406 pixels, a factor of 2**(1/3) apart. An
 image of 640 x 640 pixels has 102,300, three quarters of them on the finest level."""

@@ -108,9 +108,20 @@ class DeformConv2d(Layer):
         )
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray | None]:
-        """Compute the offsets (N, 2 * G * K * K, OH, OW) and, if modulated, masks (N, G * K * K, OH, OW).
+        """Compute where each tap looks and, if modulated, how much its sample counts.
 
         For pictures of them switch to inference first: in training it counts as a part of ``forward``.
+
+        Parameters
+        ----------
+        x : (N, in_channels, H, W) array
+
+        Returns
+        -------
+        offset : (N, 2 * G * K * K, OH, OW) array
+            Pixels, ordered as in :func:`minidet.ops.deform_conv2d_forward`.
+        mask : (N, G * K * K, OH, OW) array or None
+            From 0 to 1; None if not modulated.
         """
         predicted = self.conv_offset_mask.forward(x)
         if not self.modulated:

@@ -45,7 +45,7 @@ def sigmoid_backward(grad_output: FloatArray, y: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    grad_output : array, float32 or float64
+    grad_output : array of any shape, float32 or float64
         Gradient of the loss with respect to the output.
     y : array of the same shape and type
         The *result* of the forward pass.

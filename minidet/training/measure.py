@@ -81,7 +81,12 @@ class LayerDetector:
         self.settings = settings
 
     def detect(self, source: RGBImage, /) -> Detections:
-        """Find the faces of one image."""
+        """Find the faces of one image.
+
+        Parameters
+        ----------
+        source : (H, W, 3) uint8 array, RGB
+        """
         return detect_retinaface(source, self._predict, self.settings, anchors=self.network.anchors)
 
     def _predict(self, x: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:

@@ -142,7 +142,21 @@ def draw_training_images(batches: RetinaFaceBatches, path: Path) -> None:
 def objective_of(
     recipe: RetinaFaceRecipe, anchors: FloatArray
 ) -> Callable[[tuple[Any, ...], RetinaFaceTargets], Objective]:
-    """Return what the recipe's network minimises, from its outputs and the targets."""
+    """Return what the recipe's network minimises.
+
+    Parameters
+    ----------
+    recipe : RetinaFaceRecipe
+        Its network says whether the objective is that of a cascade.
+    anchors : (A, 4) array, x1 y1 x2 y2, pixels
+        Those of the training images. Read for a cascade only, which decodes its first boxes from them.
+
+    Returns
+    -------
+    callable
+        Takes the outputs of the network and the :class:`~minidet.training.objectives.RetinaFaceTargets` of a
+        batch, and returns an :class:`~minidet.training.objectives.Objective`.
+    """
     if recipe.network.cascade:
         matcher = fast_match_anchors if is_available() else match_anchors
         return lambda outputs, targets: cascade_objective(

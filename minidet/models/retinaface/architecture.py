@@ -1,4 +1,8 @@
-"""Which RetinaFace: the choices, and the name under which a file of weights remembers them."""
+"""Which RetinaFace: the choices, and the name under which a file of weights remembers them.
+
+The choices are those of the paper (Deng et al. 2019, arXiv 1905.00641, section 4.2), of its version at CVPR
+2020, which has the cascade, and of the networks that biubug6/Pytorch_Retinaface has released.
+"""
 
 from __future__ import annotations
 
@@ -90,6 +94,11 @@ class Architecture:
     @classmethod
     def from_name(cls, name: str) -> Architecture:
         """Undo ``name``.
+
+        Parameters
+        ----------
+        name : str
+            Such as "retinaface_resnet50_p2p6_shared".
 
         Raises
         ------

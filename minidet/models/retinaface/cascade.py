@@ -68,12 +68,16 @@ class CascadeNet(Module):
         return *first, *second
 
     def backward(self, *grad_outputs: FloatArray) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W).
+        """Go back through :meth:`forward`, line by line.
 
         Parameters
         ----------
-        *grad_outputs : six arrays
-            Gradients of the outputs, in their order.
+        *grad_outputs : (N, A, 4 | 2 | 10) arrays, three of each branch
+            Gradients of the loss with respect to the outputs, in their order.
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
         """
         grad_first, grad_second = grad_outputs[:3], grad_outputs[3:]
         grads_by_second = self.second.backward(*grad_second)
@@ -83,17 +87,40 @@ class CascadeNet(Module):
         return self.trunk.backward(grad_maps)
 
     def features(self, x: FloatArray) -> dict[str, FloatArray]:
-        """Compute the maps on the way, by name; context3.. are those of the second branch."""
+        """Compute the maps on the way, by name; context3.. are those of the second branch.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        dict of name to (N, C, h, w) array
+            As :meth:`PyramidNet.features` has them.
+        """
         maps = self.trunk.features(x)
         context_maps = self.second.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
         names = [f"context{level}" for level in self.trunk.levels]
         return {**maps, **dict(zip(names, context_maps, strict=True))}
 
     def predict(self, x: FloatArray) -> Outputs:
-        """Compute box_deltas (N, A, 4), scores (N, A, 2) and landmark_deltas (N, A, 10) from the anchors.
+        """Compute deltas from the anchors, and scores.
 
         Both steps are put together, so that they are decoded like those of a network with one branch; the
         scores are those of the second.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        box_deltas : (N, A, 4) array
+        scores : (N, A, 2) array
+            No face, face; each pair sums to one.
+        landmark_deltas : (N, A, 10) array
         """
         first, _, _, second, logits, landmarks = self.forward(x)
         landmark_deltas = compose_landmarks(first, landmarks)

@@ -1,4 +1,4 @@
-"""RetinaFace from its parts, for any backbone and number of levels::
+"""RetinaFace (Deng et al. 2019, section 4.2) from its parts, for any backbone and number of levels::
 
     image ── trunk ──▶ P2 P3 .. ── branch ──▶ box_deltas, logits, landmark_deltas
              backbone              context module and heads
@@ -38,17 +38,49 @@ class Trunk(Module):
         self.levels = tuple(levels)
 
     def forward(self, x: FloatArray) -> tuple[FloatArray, ...]:
-        """Compute the maps of the pyramid of an image batch (N, 3, H, W), from fine to coarse."""
+        """Compute the maps of the pyramid.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            BGR minus the mean (104, 117, 123).
+
+        Returns
+        -------
+        maps : tuple of (N, C, h, w) arrays
+            One for each level, from fine to coarse; the stride of level l is 2**l.
+        """
         backbone_maps = self.backbone.forward(x)
         return self.fpn.forward(*backbone_maps)
 
     def backward(self, grad_maps: Sequence[FloatArray]) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_maps : sequence of (N, C, h, w) arrays
+            Gradients of the loss with respect to the maps, from fine to coarse.
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
+        """
         grad_backbone_maps = self.fpn.backward(*grad_maps)
         return self.backbone.backward(*grad_backbone_maps)
 
     def features(self, x: FloatArray) -> dict[str, FloatArray]:
-        """Compute the maps on the way, by name: c3..c5 of the backbone, p3..p5 of the pyramid."""
+        """Compute the maps on the way, by name: c3..c5 of the backbone, p3..p5 of the pyramid.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        dict of name to (N, C, h, w) array
+            With five levels c2..c5 and p2..p6.
+        """
         backbone_maps = self.backbone.forward(x)
         maps = self.fpn.forward(*backbone_maps)
         names = [f"c{level}" for level in range(self.levels[0], 6)] + [f"p{level}" for level in self.levels]
@@ -71,12 +103,29 @@ class Branch(Module):
         self.heads = heads
 
     def forward(self, maps: Sequence[FloatArray]) -> Any:
-        """Compute what the heads compute, from the maps of the pyramid."""
+        """Compute what the heads compute, from the maps of the pyramid.
+
+        Parameters
+        ----------
+        maps : sequence of (N, C, h, w) arrays
+            One for each level, from fine to coarse.
+        """
         context_maps = self.contexts.forward(maps)
         return self.heads.forward(context_maps)
 
     def backward(self, *grad_outputs: FloatArray) -> list[FloatArray]:
-        """Go back through :meth:`forward`, line by line, to the gradients of the maps."""
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        *grad_outputs : (N, A, k) arrays
+            Gradients of the loss with respect to the outputs of the heads, in their order.
+
+        Returns
+        -------
+        grad_maps : list of (N, C, h, w) arrays
+            One for each level, from fine to coarse.
+        """
         grad_context_maps = self.heads.backward(*grad_outputs)
         return self.contexts.backward(grad_context_maps)
 
@@ -118,18 +167,52 @@ class PyramidNet(Module):
     def backward(
         self, grad_box_deltas: FloatArray, grad_logits: FloatArray, grad_landmark_deltas: FloatArray
     ) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_box_deltas, grad_logits, grad_landmark_deltas : (N, A, 4 | 2 | 10) arrays
+            Gradients of the loss with respect to the outputs.
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
+        """
         grad_maps = self.branch.backward(grad_box_deltas, grad_logits, grad_landmark_deltas)
         return self.trunk.backward(grad_maps)
 
     def features(self, x: FloatArray) -> dict[str, FloatArray]:
-        """Compute the maps on the way, by name: those of the trunk, and context3.. behind them."""
+        """Compute the maps on the way, by name: those of the trunk, and context3.. behind them.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        dict of name to (N, C, h, w) array
+            Stride 2**l for the names in l: 8, 16 and 32 with three levels, also 4 and 64 with five.
+        """
         maps = self.trunk.features(x)
         context_maps = self.branch.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
         names = [f"context{level}" for level in self.trunk.levels]
         return {**maps, **dict(zip(names, context_maps, strict=True))}
 
     def predict(self, x: FloatArray) -> Outputs:
-        """Compute box_deltas (N, A, 4), scores (N, A, 2) that sum to one, and landmark_deltas (N, A, 10)."""
+        """Compute deltas and scores: :meth:`forward` and a softmax.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        box_deltas : (N, A, 4) array
+        scores : (N, A, 2) array
+            No face, face; each pair sums to one.
+        landmark_deltas : (N, A, 10) array
+        """
         box_deltas, logits, landmark_deltas = self.forward(x)
         return box_deltas, softmax_forward(logits, axis=2), landmark_deltas

@@ -1,4 +1,9 @@
-"""What a cascade minimises: the objective of each branch, the second with the first boxes for anchors."""
+"""What a cascade minimises: the objective of each branch, the second with the first boxes for anchors.
+
+Each objective is eq. 1 of RetinaFace (Deng et al. 2019, arXiv 1905.00641) without the mesh. Two heads in a
+row, the second on the boxes of the first, and their thresholds come from the version at CVPR 2020;
+deepinsight/insightface has the same thresholds.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +70,7 @@ def cascade_objective(
 
     Parameters
     ----------
-    *outputs : six arrays
+    *outputs : (N, A, 4 | 2 | 10) arrays, three of each branch
         As :meth:`minidet.models.retinaface.CascadeNet.forward` returns them.
     targets : RetinaFaceTargets
         Of the first branch, with ``faces``.
