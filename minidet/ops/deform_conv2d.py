@@ -222,9 +222,9 @@ def deform_conv2d_backward(
 
     .. math::
         \frac{\partial L}{\partial \Delta y} \mathrel{+}=
-            \gamma \, m \, \big( (1 - fx) (c - a) + fx \, (d - b) \big), \qquad
+            \gamma \, m \, [ (1 - fx) (c - a) + fx \, (d - b) ], \qquad
         \frac{\partial L}{\partial \Delta x} \mathrel{+}=
-            \gamma \, m \, \big( (1 - fy) (b - a) + fy \, (d - c) \big)
+            \gamma \, m \, [ (1 - fy) (b - a) + fy \, (d - c) ]
 
     added up over the channels of the group, which share offset and mask.
 

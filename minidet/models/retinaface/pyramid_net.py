@@ -25,9 +25,9 @@ class Trunk(Module):
     Parameters
     ----------
     backbone : Module
-        An image batch in, its maps out, from the finest to C5, such as :class:`ResNet`.
+        An image batch in, its maps out, from the finest to C5, such as ``ResNet``.
     fpn : Module
-        These maps in, the maps of the pyramid out, such as :class:`FPN`.
+        These maps in, the maps of the pyramid out, such as ``FPN``.
     levels : sequence of int
         The levels of the pyramid: (3, 4, 5) for P3, P4, P5.
     """
@@ -94,8 +94,8 @@ class Branch(Module):
     ----------
     contexts : PerLevel
     heads : Module
-        The maps of all levels in, the outputs for every anchor out: :class:`HeadsPerLevel`,
-        :class:`SharedHeads`, or heads of another kind.
+        The maps of all levels in, the outputs for every anchor out: ``HeadsPerLevel``,
+        ``SharedHeads``, or heads of another kind.
     """
 
     def __init__(self, contexts: PerLevel, heads: Any) -> None:
