@@ -139,6 +139,7 @@ def cascade_targets(
     --------
     An anchor that the first branch moves onto the face by 5 pixels, and one that it leaves where it is:
 
+    >>> from minidet.training.objectives import Faces
     >>> anchors = np.array([[0.0, 0.0, 10.0, 10.0], [40.0, 0.0, 50.0, 10.0]])
     >>> box = np.array([[5.0, 0.0, 15.0, 10.0]])
     >>> faces = (Faces(box, np.zeros((1, 5, 2)), np.array([False]), ignored=np.zeros((0, 4))),)
