@@ -186,8 +186,9 @@ def stills(output: Any, widgets: dict[str, Any]) -> list[Any]:
         return []  # news of kernels being compiled; an error is no stream
     data = output.get("data", {})
     if WIDGET in data:
-        controls = [part for part in _parts(data[WIDGET]["model_id"], widgets) if part.get("description")]
-        names = ", ".join(f"{part['description']} = {part['value']}" for part in controls)
+        parts = _parts(data[WIDGET]["model_id"], widgets)
+        controls = [part for part in parts if part.get("description") and {"value", "index"} & part.keys()]
+        names = ", ".join(f"{part['description']} = {_value(part)}" for part in controls)
         return [
             {"output_type": "stream", "name": "stdout", "text": f"[run the notebook to change {names}]\n"}
         ]
@@ -215,6 +216,16 @@ def _parts(model: str, widgets: dict[str, Any]) -> list[dict[str, Any]]:
     state = widgets[model]
     children = [child.removeprefix("IPY_MODEL_") for child in state.get("children", [])]
     return [state, *(part for child in children for part in _parts(child, widgets))]
+
+
+def _value(control: dict[str, Any]) -> Any:
+    """Return what a control is set to. One that selects from a list keeps only the place in the list."""
+    if "index" not in control:
+        return control["value"]
+    labels, index = control["_options_labels"], control["index"]
+    if isinstance(index, int):
+        return labels[index]
+    return " to ".join(labels[place] for place in index or ()) or "nothing"
 
 
 def _without_addresses(text: str) -> str:
