@@ -79,8 +79,10 @@ def chosen(names: list[str], folder: Path = FOLDER) -> list[Path]:
 
 
 def warm_up() -> None:
-    """Compile the kernels of both detectors, so that no notebook pays for it or tells of it."""
-    import minidet  # here, so that the checks below need nothing but the standard library
+    """Compile the kernels of both detectors and of their training, so that no notebook pays for it."""
+    import numpy as np  # here, so that the checks below need nothing but the standard library
+
+    import minidet
     from minidet.cli.files import bundled_portrait
 
     for backend in ("fast", "readable"):
@@ -89,6 +91,11 @@ def warm_up() -> None:
             minidet.RetinaFace(max_side=200, backend=backend),
         ):
             detector.trace(bundled_portrait().source)
+    x = np.zeros((1, 3, 64, 64), np.float32)
+    for model in (minidet.models.mtcnn.PNet(), minidet.models.retinaface.RetinaFaceNet()):
+        network = minidet.fast.accelerate(model)
+        answers = [answer for answer in network.train().forward(x) if answer is not None]
+        network.backward(*(np.zeros_like(answer) for answer in answers))
 
 
 async def run_all(paths: list[Path], write: bool) -> int:
