@@ -79,8 +79,10 @@ def chosen(names: list[str], folder: Path = FOLDER) -> list[Path]:
 
 
 def warm_up() -> None:
-    """Compile the kernels of both detectors, so that no notebook pays for it or tells of it."""
-    import minidet  # here, so that the checks below need nothing but the standard library
+    """Compile the kernels of both detectors and of their training, so that no notebook pays for it."""
+    import numpy as np  # here, so that the checks below need nothing but the standard library
+
+    import minidet
     from minidet.cli.files import bundled_portrait
 
     for backend in ("fast", "readable"):
@@ -89,6 +91,11 @@ def warm_up() -> None:
             minidet.RetinaFace(max_side=200, backend=backend),
         ):
             detector.trace(bundled_portrait().source)
+    x = np.zeros((1, 3, 64, 64), np.float32)
+    for model in (minidet.models.mtcnn.PNet(), minidet.models.retinaface.RetinaFaceNet()):
+        network = minidet.fast.accelerate(model)
+        answers = [answer for answer in network.train().forward(x) if answer is not None]
+        network.backward(*(np.zeros_like(answer) for answer in answers))
 
 
 async def run_all(paths: list[Path], write: bool) -> int:
@@ -186,8 +193,9 @@ def stills(output: Any, widgets: dict[str, Any]) -> list[Any]:
         return []  # news of kernels being compiled; an error is no stream
     data = output.get("data", {})
     if WIDGET in data:
-        controls = [part for part in _parts(data[WIDGET]["model_id"], widgets) if part.get("description")]
-        names = ", ".join(f"{part['description']} = {part['value']}" for part in controls)
+        parts = _parts(data[WIDGET]["model_id"], widgets)
+        controls = [part for part in parts if part.get("description") and {"value", "index"} & part.keys()]
+        names = ", ".join(f"{part['description']} = {_value(part)}" for part in controls)
         return [
             {"output_type": "stream", "name": "stdout", "text": f"[run the notebook to change {names}]\n"}
         ]
@@ -215,6 +223,16 @@ def _parts(model: str, widgets: dict[str, Any]) -> list[dict[str, Any]]:
     state = widgets[model]
     children = [child.removeprefix("IPY_MODEL_") for child in state.get("children", [])]
     return [state, *(part for child in children for part in _parts(child, widgets))]
+
+
+def _value(control: dict[str, Any]) -> Any:
+    """Return what a control is set to. One that selects from a list keeps only the place in the list."""
+    if "index" not in control:
+        return control["value"]
+    labels, index = control["_options_labels"], control["index"]
+    if isinstance(index, int):
+        return labels[index]
+    return " to ".join(labels[place] for place in index or ()) or "nothing"
 
 
 def _without_addresses(text: str) -> str:
