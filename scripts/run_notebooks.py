@@ -6,8 +6,8 @@
 
 A notebook passes if every cell runs, within the processor time its metadata allow (90 seconds by default),
 and if the stored file is complete: outputs below every code cell, cells counted from 1, below 1.5 MB, and
-nothing of the machine it ran on. Where a notebook has sliders, the picture that they show at first is stored in
-their place, for readers without a kernel.
+nothing of the machine it ran on. Where a notebook has sliders, the picture that they show at first is stored
+in their place, for readers without a kernel.
 """
 
 from __future__ import annotations
