@@ -64,7 +64,7 @@ def test_faces_are_pasted_where_they_are_said_to_be():
 
 
 def test_faces_of_mirrored_heads_are_measured_from_the_right():
-    """The twelfth head, 173 of 369 pixels wide, begins at 215; its face ends 272 from the right of the head."""
+    """The twelfth head, 173 of 369 pixels wide, begins at 215; its face begins 272 from the right."""
     x1, _, x2, _ = group_faces()[11]
     assert x1 == pytest.approx(215 + (369 - 272) * 173 / 369, abs=1e-3)
     assert x2 == pytest.approx(215 + (369 - 96) * 173 / 369, abs=1e-3)
