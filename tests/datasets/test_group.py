@@ -63,15 +63,11 @@ def test_faces_are_pasted_where_they_are_said_to_be():
             assert max(above.mean(), left.mean()) < 40
 
 
-def test_mirrored_faces_keep_their_width_and_swap_their_sides():
-    """Heads 11 and 12 stand in the front row; the face is a little right of the middle of the head."""
-    x, _, size = np.array(PEOPLE).T
-    faces = group_faces()
-    aside = ((faces[:, 0] + faces[:, 2]) / 2 - 900 * x) / size
-    tall = size > 60
-    mirrored = np.arange(len(PEOPLE)) % 2 == 1
-    np.testing.assert_allclose(aside[tall & ~mirrored], (266 - 82 - 184.5) / 468, atol=0.01)
-    np.testing.assert_allclose(aside[tall & mirrored], (184.5 - 266 + 82) / 468, atol=0.01)
+def test_faces_of_mirrored_heads_are_measured_from_the_right():
+    """The twelfth head, 173 of 369 pixels wide, begins at 215; its face begins 272 from the right."""
+    x1, _, x2, _ = group_faces()[11]
+    assert x1 == pytest.approx(215 + (369 - 272) * 173 / 369, abs=1e-3)
+    assert x2 == pytest.approx(215 + (369 - 96) * 173 / 369, abs=1e-3)
 
 
 def test_every_second_one_is_mirrored():
