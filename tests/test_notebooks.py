@@ -346,6 +346,27 @@ def test_sliders_become_their_names_and_values():
     assert note["text"] == "[run the notebook to change score = 0.6, level = 2]\n"
 
 
+def test_a_slider_over_a_list_becomes_what_it_has_selected():
+    labels = ("P-Net", "R-Net", "O-Net")
+    widgets = {
+        "box": {"children": ["IPY_MODEL_one", "IPY_MODEL_two", "IPY_MODEL_none", "IPY_MODEL_button"]},
+        "one": {"description": "stage", "_options_labels": labels, "index": 1},
+        "two": {"description": "range", "_options_labels": labels, "index": [0, 2]},
+        "none": {"description": "other", "_options_labels": (), "index": None},
+        "button": {"description": "press"},
+    }
+    (note,) = stills(shown(widget={"model_id": "box"}), widgets)
+    chosen_ones = "stage = R-Net, range = P-Net to O-Net, other = nothing"
+    assert note["text"] == f"[run the notebook to change {chosen_ones}]\n"
+
+
+def test_what_a_slider_over_a_list_tells_is_what_ipywidgets_sends():
+    widgets = pytest.importorskip("ipywidgets", reason="the notebooks have requirements of their own")
+    slider = widgets.SelectionSlider(options=[24, 48], value=48, description="side")
+    (note,) = stills(shown(widget={"model_id": "slider"}), {"slider": slider.get_state()})
+    assert note["text"] == "[run the notebook to change side = 48]\n"
+
+
 # ---- Sliders ---------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from minidet.datasets.celeba import read_celeba
 from minidet.datasets.check import DatasetSummary, Problem, check_dataset, summarize_dataset
 from minidet.datasets.coco import read_coco, write_coco
 from minidet.datasets.dataset import Dataset, load_sample
-from minidet.datasets.group import bundled_portrait_path, group_picture
+from minidet.datasets.group import bundled_portrait_path, group_faces, group_picture
 from minidet.datasets.mean_face import box_from_landmarks
 from minidet.datasets.name_list import only_named, read_name_list, write_name_list
 from minidet.datasets.near_duplicates import group_by_content
@@ -41,6 +41,7 @@ __all__ = [
     "bundled_portrait_path",
     "check_dataset",
     "group_by_content",
+    "group_faces",
     "group_picture",
     "load_sample",
     "only_named",

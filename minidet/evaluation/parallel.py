@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from minidet._check import check_whole
 from minidet.fast import get_num_threads, set_num_threads
@@ -38,9 +39,12 @@ def photograph_workers(
     jobs = before if jobs is None else jobs
     check_whole("evaluation", "jobs", jobs, least=1)
 
+    lent: list[Generator[Any, None, None]] = []
+
     def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         workers = Parallel(n_jobs=jobs, backend="threading", return_as="generator")
-        results: Iterator[Result] = workers(delayed(function)(item) for item in items)
+        results: Generator[Result, None, None] = workers(delayed(function)(item) for item in items)
+        lent.append(results)
         return results
 
     if jobs > 1:
@@ -48,4 +52,8 @@ def photograph_workers(
     try:
         yield parallel_map
     finally:
+        with warnings.catch_warnings():  # whoever stops early needs no warning that he did
+            warnings.filterwarnings("ignore", ".* tasks which", UserWarning)
+            for results in lent:
+                results.close()
         set_num_threads(before)

@@ -109,7 +109,7 @@ def draw_roofline(ax: Axes, peak: float, bandwidth: float, points: Mapping[str, 
     ax.plot([left, ridge, right], [left * bandwidth, peak, peak], color="black", linewidth=1)
     ax.annotate(f"{peak:.0f} GFLOP/s", (right, peak), (-4, 4), textcoords="offset points", ha="right", size=8)
     ax.annotate(
-        f"{bandwidth:.0f} GB/s", (left, left * bandwidth), (6, 10), textcoords="offset points", size=8
+        f"{bandwidth:.0f} GB/s", (left, left * bandwidth), (14, -2), textcoords="offset points", size=8
     )
     labelled: list[tuple[float, float]] = []
     for name, (intensity, gflops) in points.items():
