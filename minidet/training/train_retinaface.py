@@ -19,11 +19,13 @@ from minidet.fast import accelerate, is_available
 from minidet.fast.boxes.matching import match_anchors as fast_match_anchors
 from minidet.nn import Module, freeze_batch_norms, initialise, kaiming_normal, reestimate_batch_norms
 from minidet.nn.parameter import Parameter
+from minidet.training.anchor_free_batches import AnchorFreeBatches
 from minidet.training.batch import Batches
 from minidet.training.measure import measure_retinaface
 from minidet.training.objectives import (
     Objective,
     RetinaFaceTargets,
+    anchor_free_objective,
     cascade_objective,
     retinaface_objective,
 )
@@ -103,9 +105,13 @@ def train_retinaface(
     draw_training_images(batches, folder / "training_images.png")
     network = first_network(weights, recipe, batches, seed)
 
+    lesson: Batches[Any] = batches
+    if recipe.network.anchor_free:
+        lesson = AnchorFreeBatches(batches, recipe.network.locations)
+
     return train_by_recipe(
         network,
-        batches,
+        lesson,
         objective_of(recipe, batches.anchors),
         recipe,
         folder,
@@ -134,8 +140,12 @@ def draw_training_images(batches: RetinaFaceBatches, path: Path) -> None:
 
 def objective_of(
     recipe: RetinaFaceRecipe, anchors: FloatArray
-) -> Callable[[tuple[Any, ...], RetinaFaceTargets], Objective]:
+) -> Callable[[tuple[Any, ...], Any], Objective]:
     """Return what the recipe's network minimises, from its outputs and the targets."""
+    if recipe.network.anchor_free:
+        return lambda outputs, targets: anchor_free_objective(
+            *outputs, targets, settings=recipe.anchor_free_loss
+        )
     if recipe.network.cascade:
         matcher = fast_match_anchors if is_available() else match_anchors
         return lambda outputs, targets: cascade_objective(

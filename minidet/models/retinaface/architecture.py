@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings
+from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, LocationSettings
 from minidet.errors import InputError
+from minidet.models.retinaface.anchor_free import AnchorFreeNet, LocationHeadsPerLevel
 from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN, FivePyramid
@@ -43,11 +44,14 @@ class Architecture:
         One set of heads for all levels, as in the paper; the released code has one for each.
     cascade : bool
         A second branch that starts from the boxes of the first.
+    anchor_free : bool
+        Heads that answer for the positions of the maps, with no anchors on them; not with ``shared_heads``
+        or ``cascade``.
 
     Raises
     ------
     InputError
-        If a choice is unknown.
+        If a choice is unknown, or two do not go together.
 
     Examples
     --------
@@ -62,6 +66,7 @@ class Architecture:
     context: str = "ssh"
     shared_heads: bool = False
     cascade: bool = False
+    anchor_free: bool = False
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -72,6 +77,8 @@ class Architecture:
             raise InputError(f"Architecture: levels={self.levels!r}; expected 3 or 5")
         if self.context not in CONTEXTS:
             raise InputError(f"Architecture: context={self.context!r}; expected one of {', '.join(CONTEXTS)}")
+        if self.anchor_free and (self.shared_heads or self.cascade):
+            raise InputError("Architecture: anchor_free goes with neither shared_heads nor cascade")
 
     @property
     def name(self) -> str:
@@ -85,6 +92,8 @@ class Architecture:
             parts.append("shared")
         if self.cascade:
             parts.append("cascade")
+        if self.anchor_free:
+            parts.append("anchorfree")
         return "_".join(parts)
 
     @classmethod
@@ -96,15 +105,21 @@ class Architecture:
         InputError
             If it is the name of no RetinaFace.
         """
-        for choices in product(BACKBONES, (3, 5), CONTEXTS, (False, True), (False, True)):
-            if cls(*choices).name == name:
-                return cls(*choices)
+        heads = ((False, False, False), (True, False, False), (False, True, False), (True, True, False))
+        for *choices, of_heads in product(BACKBONES, (3, 5), CONTEXTS, (*heads, (False, False, True))):
+            if cls(*choices, *of_heads).name == name:
+                return cls(*choices, *of_heads)
         raise InputError(f"{name!r} is the name of no RetinaFace; an example is 'retinaface_resnet50_p2p6'")
 
     @property
     def anchors(self) -> AnchorSettings:
-        """The anchors its heads answer for."""
+        """The anchors its heads answer for, or would answer for if it had any."""
         return REFERENCE_ANCHORS if self.levels == 3 else PAPER_ANCHORS
+
+    @property
+    def locations(self) -> LocationSettings:
+        """The locations that heads without anchors answer for."""
+        return LocationSettings(strides=self.anchors.strides)
 
     @property
     def stem(self) -> str:
@@ -121,6 +136,8 @@ class Architecture:
         trunk = self._trunk()
         if self.cascade:
             return CascadeNet(trunk, self._branch(trunk.levels), self._branch(trunk.levels), self.anchors)
+        if self.anchor_free:
+            return AnchorFreeNet(trunk, self._branch(trunk.levels), self.locations)
         return PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
 
     def _trunk(self) -> Trunk:
@@ -133,6 +150,8 @@ class Architecture:
     def _branch(self, levels: tuple[int, ...]) -> Branch:
         channels, per_position = self._channels, self.anchors.per_position
         contexts = PerLevel(levels, [CONTEXTS[self.context](channels) for _ in levels])
+        if self.anchor_free:
+            return Branch(contexts, LocationHeadsPerLevel(levels, channels))
         if self.shared_heads:
             return Branch(contexts, SharedHeads(channels, per_position))
         return Branch(contexts, HeadsPerLevel(levels, channels, per_position))
