@@ -23,6 +23,7 @@ from minidet.training.anchor_free_batches import AnchorFreeBatches
 from minidet.training.batch import Batches
 from minidet.training.measure import measure_retinaface
 from minidet.training.objectives import (
+    AnchorFreeTargets,
     Objective,
     RetinaFaceTargets,
     anchor_free_objective,
@@ -142,15 +143,22 @@ def objective_of(
     recipe: RetinaFaceRecipe, anchors: FloatArray
 ) -> Callable[[tuple[Any, ...], Any], Objective]:
     """Return what the recipe's network minimises, from its outputs and the targets."""
-    if recipe.network.anchor_free:
-        return lambda outputs, targets: anchor_free_objective(
-            *outputs, targets, settings=recipe.anchor_free_loss
-        )
     if recipe.network.cascade:
         matcher = fast_match_anchors if is_available() else match_anchors
         return lambda outputs, targets: cascade_objective(
             *outputs, targets=targets, anchors=anchors, settings=recipe.cascade_loss, matcher=matcher
         )
+
+    if recipe.network.anchor_free:
+
+        def without_anchors(outputs: tuple[Any, ...], targets: AnchorFreeTargets) -> Objective:
+            log_distances, logits, centre_logits, landmark_deltas = outputs
+            settings = recipe.anchor_free_loss
+            return anchor_free_objective(
+                log_distances, logits, centre_logits, landmark_deltas, targets, settings=settings
+            )
+
+        return without_anchors
 
     def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Objective:
         box_deltas, logits, landmark_deltas = outputs

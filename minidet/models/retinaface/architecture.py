@@ -25,6 +25,15 @@ BACKBONES = ("mobilenet025", "resnet50", "resnet152")
 CONTEXTS: dict[str, Callable[[int], Layer]] = {"ssh": Context}
 """Context modules by name: channels in, the layer out."""
 
+HEADS = (
+    (False, False, False),
+    (True, False, False),
+    (False, True, False),
+    (True, True, False),
+    (False, False, True),
+)
+"""What goes together of ``shared_heads``, ``cascade`` and ``anchor_free``."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -105,10 +114,10 @@ class Architecture:
         InputError
             If it is the name of no RetinaFace.
         """
-        heads = ((False, False, False), (True, False, False), (False, True, False), (True, True, False))
-        for *choices, of_heads in product(BACKBONES, (3, 5), CONTEXTS, (*heads, (False, False, True))):
-            if cls(*choices, *of_heads).name == name:
-                return cls(*choices, *of_heads)
+        for backbone, levels, context, heads in product(BACKBONES, (3, 5), CONTEXTS, HEADS):
+            found = cls(backbone, levels, context, *heads)
+            if found.name == name:
+                return found
         raise InputError(f"{name!r} is the name of no RetinaFace; an example is 'retinaface_resnet50_p2p6'")
 
     @property

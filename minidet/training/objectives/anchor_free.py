@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,9 +156,16 @@ def anchor_free_objective(
     asked = positive | targets.negative
     faces = max(int(positive.sum()), 1)
 
+    def focal(
+        predictions: FloatArray, labels: NDArray[np.intp], *, reduction: Literal["sum"]
+    ) -> tuple[float, FloatArray]:
+        return focal_loss(
+            predictions, labels, alpha=settings.alpha, gamma=settings.gamma, reduction=reduction
+        )
+
     classification, grad_logits = _sum_over(
         asked,
-        partial(focal_loss, alpha=settings.alpha, gamma=settings.gamma),
+        focal,
         logits,
         positive[asked].astype(np.intp),
         weight=1.0,
