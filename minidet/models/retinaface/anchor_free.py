@@ -69,8 +69,7 @@ class AnchorFreeNet(Module):
             As :func:`minidet.boxes.decode_points` takes them.
         """
         maps = self.trunk.forward(x)
-        log_distances, logits, centre_logits, landmark_deltas = self.branch.forward(maps)
-        return log_distances, logits, centre_logits, landmark_deltas
+        return self.branch.forward(maps)
 
     def backward(
         self,
