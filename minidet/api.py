@@ -17,7 +17,13 @@ from minidet import fast
 from minidet._jit import compilation
 from minidet._typing import RGBImage
 from minidet.detections import Detections
-from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
+from minidet.detectors import (
+    MTCNNSettings,
+    RetinaFaceSettings,
+    detect_anchor_free,
+    detect_mtcnn,
+    detect_retinaface,
+)
 from minidet.errors import InputError
 from minidet.image import ImageSource, read_image
 from minidet.models.mtcnn import ONet, PNet, RNet
@@ -215,7 +221,7 @@ class MTCNN(Detector):
 
 
 class RetinaFace(Detector):
-    """The anchor-based detector (Deng et al. 2019), with the network that the weights are for.
+    """The one-stage detector (Deng et al. 2019), with the network that the weights are for.
 
     Parameters
     ----------
@@ -239,9 +245,12 @@ class RetinaFace(Detector):
     ----------
     network : callable
         x (N, 3, H, W) float32, BGR minus the mean, to box_deltas (N, A, 4), scores (N, A, 2), face second,
-        and landmark_deltas (N, A, 10).
+        and landmark_deltas (N, A, 10). One without anchors: as
+        :meth:`minidet.models.retinaface.AnchorFreeNet.predict`.
+    architecture : Architecture
+        Which network it is.
     anchors : AnchorSettings
-        Those that the network answers for.
+        Those that the network answers for; not read if it has none.
 
     Raises
     ------
@@ -280,11 +289,13 @@ class RetinaFace(Detector):
             raise InputError(
                 f"weights: {os.fspath(weights)!r} is for {name}; expected weights for retinaface"
             )
-        architecture = Architecture.from_name(name)
+        self.architecture = architecture = Architecture.from_name(name)
         self.anchors = architecture.anchors
         self._model = _loaded(architecture.build(), state, "")
         self.network = self._model.predict
         self._find: Any = partial(detect_retinaface, anchors=self.anchors)
+        if architecture.anchor_free:
+            self._find = partial(detect_anchor_free, locations=architecture.locations)
         if is_fast and isinstance(self._model, RetinaFaceNet):
             self.network, self._find = fast.compile(self._model), fast.detect_retinaface
         elif is_fast:

@@ -2,8 +2,16 @@
 
 from minidet.boxes.anchors import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, generate_anchors
 from minidet.boxes.coding import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from minidet.boxes.distances import (
+    centre_ness,
+    decode_distances,
+    decode_points,
+    encode_distances,
+    encode_points,
+)
 from minidet.boxes.format import centre_to_corners, corners_to_centre, xywh_to_xyxy, xyxy_to_xywh
 from minidet.boxes.iou import iou
+from minidet.boxes.locations import Locations, LocationSettings, assign_locations
 from minidet.boxes.matching import (
     CASCADE_THRESHOLDS,
     PAPER_THRESHOLDS,
@@ -24,16 +32,24 @@ __all__ = [
     "REFERENCE_ANCHORS",
     "REFERENCE_THRESHOLDS",
     "AnchorSettings",
+    "LocationSettings",
+    "Locations",
     "Match",
     "MatchThresholds",
     "Voted",
+    "assign_locations",
     "box_voting",
+    "centre_ness",
     "centre_to_corners",
     "corners_to_centre",
     "decode_boxes",
+    "decode_distances",
     "decode_landmarks",
+    "decode_points",
     "encode_boxes",
+    "encode_distances",
     "encode_landmarks",
+    "encode_points",
     "generate_anchors",
     "iou",
     "match_anchors",

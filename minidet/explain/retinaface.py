@@ -12,6 +12,7 @@ from minidet._typing import Float32Array, FloatArray, RGBImage
 from minidet.api import Detector, RetinaFace
 from minidet.boxes import REFERENCE_ANCHORS, AnchorSettings
 from minidet.detectors import RetinaFaceSettings
+from minidet.errors import InputError
 from minidet.explain.pictures import heat_map, numbers, shrunk
 from minidet.trace import Trace
 
@@ -45,7 +46,16 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     -------
     dict
         Plain values, ready for JSON. Numbers of candidates are base64 of float32, best candidate first.
+
+    Raises
+    ------
+    InputError
+        If the network has no anchors.
     """
+    if detector.architecture.anchor_free:
+        raise InputError(
+            f"explain: {detector.architecture.name} has no anchors, and they are what there is to explain"
+        )
     asked = detector.trace(image)
     face_scores = asked["network"]["scores"][0, :, 1]  # (A,)
     settings = cast(RetinaFaceSettings, detector.settings)

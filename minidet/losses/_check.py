@@ -12,15 +12,17 @@ from minidet._typing import FloatArray, IntArray
 from minidet.errors import InputError, is_number
 
 
-def check_pair(function: str, predictions: FloatArray, targets: FloatArray) -> None:
+def check_pair(
+    function: str, predictions: FloatArray, targets: FloatArray, *, name: str = "predictions"
+) -> None:
     """Require two (M, ...) arrays of one float type and one shape, without NaN or infinity."""
-    check_float(function, predictions=predictions, targets=targets)
+    check_float(function, **{name: predictions, "targets": targets})
     if predictions.ndim == 0:
-        raise InputError(f"{function}: `predictions` has shape (); expected (M, ...)")
-    check_shape(function, "targets", targets, predictions.shape, "that of `predictions`")
+        raise InputError(f"{function}: `{name}` has shape (); expected (M, ...)")
+    check_shape(function, "targets", targets, predictions.shape, f"that of `{name}`")
     M = len(predictions)
     if predictions.size > 0:
-        check_finite(function, "predictions", predictions.reshape(M, -1), "sample", "element")
+        check_finite(function, name, predictions.reshape(M, -1), "sample", "element")
         check_finite(function, "targets", targets.reshape(M, -1), "sample", "element")
 
 

@@ -11,10 +11,16 @@ from minidet._typing import Float32Array, RGBImage
 from minidet.boxes.coding import VARIANCES
 from minidet.datasets import Dataset
 from minidet.detections import Detections
-from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
+from minidet.detectors import (
+    MTCNNSettings,
+    RetinaFaceSettings,
+    detect_anchor_free,
+    detect_mtcnn,
+    detect_retinaface,
+)
 from minidet.evaluation import Evaluation, FaceDetector, measure, predict
 from minidet.image import mtcnn_input
-from minidet.models.retinaface import RetinaFaceNet
+from minidet.models.retinaface import AnchorFreeNet, RetinaFaceNet
 from minidet.models.retinaface.cascade import MOST_SHIFT, limit_boxes
 from minidet.nn import Module
 from minidet.training.objectives import SampleType
@@ -98,6 +104,26 @@ class LayerDetector:
         return limit_boxes(np.nan_to_num(box_deltas)), scores, points
 
 
+class AnchorFreeDetector:
+    """The detector that a RetinaFace without anchors makes, with the layers that it has.
+
+    Parameters
+    ----------
+    network : Module
+        In inference mode, with ``predict`` and ``locations``.
+    settings : RetinaFaceSettings
+    """
+
+    def __init__(self, network: AnchorFreeNet, settings: RetinaFaceSettings) -> None:
+        self.network = network
+        self.settings = settings
+
+    def detect(self, source: RGBImage, /) -> Detections:
+        """Find the faces of one image."""
+        network = self.network
+        return detect_anchor_free(source, network.predict, self.settings, locations=network.locations)
+
+
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
     """Return average precision, recall at score 0.5 and landmark error of RetinaFace on ``dataset``.
 
@@ -117,6 +143,8 @@ def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:
         detector = NetworkDetector(
             network, settings=settings, detect=detect_retinaface, fast_detect=fast.detect_retinaface
         )
+    elif isinstance(network, AnchorFreeNet):
+        detector = AnchorFreeDetector(network, settings)
     else:
         detector = LayerDetector(network, settings)
     return figures_of(evaluate(detector, dataset), at=SCORE)

@@ -19,11 +19,14 @@ from minidet.fast import accelerate, is_available
 from minidet.fast.boxes.matching import match_anchors as fast_match_anchors
 from minidet.nn import Module, freeze_batch_norms, initialise, kaiming_normal, reestimate_batch_norms
 from minidet.nn.parameter import Parameter
+from minidet.training.anchor_free_batches import AnchorFreeBatches
 from minidet.training.batch import Batches
 from minidet.training.measure import measure_retinaface
 from minidet.training.objectives import (
+    AnchorFreeTargets,
     Objective,
     RetinaFaceTargets,
+    anchor_free_objective,
     cascade_objective,
     retinaface_objective,
 )
@@ -103,9 +106,13 @@ def train_retinaface(
     draw_training_images(batches, folder / "training_images.png")
     network = first_network(weights, recipe, batches, seed)
 
+    lesson: Batches[Any] = batches
+    if recipe.network.anchor_free:
+        lesson = AnchorFreeBatches(batches, recipe.network.locations)
+
     return train_by_recipe(
         network,
-        batches,
+        lesson,
         objective_of(recipe, batches.anchors),
         recipe,
         folder,
@@ -141,7 +148,7 @@ def draw_training_images(batches: RetinaFaceBatches, path: Path) -> None:
 
 def objective_of(
     recipe: RetinaFaceRecipe, anchors: FloatArray
-) -> Callable[[tuple[Any, ...], RetinaFaceTargets], Objective]:
+) -> Callable[[tuple[Any, ...], Any], Objective]:
     """Return what the recipe's network minimises.
 
     Parameters
@@ -162,6 +169,17 @@ def objective_of(
         return lambda outputs, targets: cascade_objective(
             *outputs, targets=targets, anchors=anchors, settings=recipe.cascade_loss, matcher=matcher
         )
+
+    if recipe.network.anchor_free:
+
+        def without_anchors(outputs: tuple[Any, ...], targets: AnchorFreeTargets) -> Objective:
+            log_distances, logits, centre_logits, landmark_deltas = outputs
+            settings = recipe.anchor_free_loss
+            return anchor_free_objective(
+                log_distances, logits, centre_logits, landmark_deltas, targets, settings=settings
+            )
+
+        return without_anchors
 
     def objective(outputs: tuple[Any, ...], targets: RetinaFaceTargets) -> Objective:
         box_deltas, logits, landmark_deltas = outputs

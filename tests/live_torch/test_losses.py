@@ -37,6 +37,10 @@ def test_the_stored_oracle_is_what_torch_says_today(case):
 # ---- Larger cases, at random -----------------------------------------------------------------------
 
 
+def binary_cross_entropy(draw, **options):
+    return loss_cases.shares(tuple(draw(1, 20) for _ in range(draw(1, 4))), **options)
+
+
 def edge_length_l1(draw, **options):
     V = draw(1, 200)
     return loss_cases.faces("edge_length_l1", draw(1, 8), V, draw(1, 400), **options)
@@ -45,6 +49,10 @@ def edge_length_l1(draw, **options):
 def focal_loss(draw, **options):
     options = {"gamma": draw(0, 20) / 4, "alpha": draw(0, 10) / 10, **options}
     return loss_cases.classification("focal_loss", draw(1, 2000), 2, **options)
+
+
+def iou_loss(draw, **options):
+    return loss_cases.around_a_point(draw(1, 2000), **options)
 
 
 def smooth_l1(draw, **options):
@@ -65,7 +73,16 @@ def vertex_l1(draw, **options):
     return loss_cases.faces("vertex_l1", draw(1, 16), draw(1, 1200), **options)
 
 
-MAKERS = [edge_length_l1, focal_loss, smooth_l1, softmax_cross_entropy, squared_error, vertex_l1]
+MAKERS = [
+    binary_cross_entropy,
+    edge_length_l1,
+    focal_loss,
+    iou_loss,
+    smooth_l1,
+    softmax_cross_entropy,
+    squared_error,
+    vertex_l1,
+]
 
 
 def random_cases():

@@ -46,6 +46,15 @@ def _weight(labels, alpha, logits):
     return alpha * face + (1 - alpha) * (1 - face)
 
 
+def iou_loss(distances, targets, reduction="mean"):
+    """From the corners of both boxes, with the point at the origin."""
+    one, other = (torch.cat([-d[:, :2], d[:, 2:]], dim=1) for d in (distances, targets))
+    shared = torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2])
+    areas = [(box[:, 2:] - box[:, :2]).prod(dim=1) for box in (one, other)]
+    intersection = shared.prod(dim=1)
+    return reduce(-torch.log(intersection / (areas[0] + areas[1] - intersection)), reduction)
+
+
 def vertex_l1(vertices, targets, reduction="mean"):
     """Mean over vertices of the L1 norm."""
     return reduce(torch.linalg.vector_norm(vertices - targets, ord=1, dim=2).mean(dim=1), reduction)
@@ -68,9 +77,11 @@ def reduce(losses, reduction):
 
 
 LOSSES = {
+    "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
     "edge_length_l1": edge_length_l1,
     "focal_loss": focal_loss,
     "focal_loss_as_written": focal_loss_as_written,
+    "iou_loss": iou_loss,
     "smooth_l1": functional.smooth_l1_loss,
     "softmax_cross_entropy": lambda logits, labels, reduction="mean": functional.cross_entropy(
         logits, labels, reduction=reduction

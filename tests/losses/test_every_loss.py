@@ -14,8 +14,10 @@ EVERY_CASE = [case for of_one_loss in CASES.values() for case in of_one_loss]
 
 # One case of each with several samples, where there is more than one way to lay it out in memory.
 TYPICAL = {
+    "binary_cross_entropy": "binary_cross_entropy-2x5x2-none",
     "edge_length_l1": "edge_length_l1-3x6-triangles9-none",
     "focal_loss": "focal_loss-7x2-gamma2-alpha0.25-none",
+    "iou_loss": "iou_loss-5x4-none",
     "smooth_l1": "smooth_l1-2x5x2-beta1-none",
     "softmax_cross_entropy": "softmax_cross_entropy-5x3-none",
     "squared_error": "squared_error-2x5x2-none",

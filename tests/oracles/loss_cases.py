@@ -137,6 +137,44 @@ def squared_error_cases() -> Iterator[Case]:
     yield Case("squared_error-same", "squared_error", arrays, {"reduction": "none"})
 
 
+def binary_cross_entropy_cases() -> Iterator[Case]:
+    """Sweep over shapes and reductions; then logits whose exponentials overflow, and targets of 0 and 1."""
+    for shape, reduction in product(SHAPES, REDUCTIONS):
+        yield shares(shape, reduction=reduction)
+    for reduction in REDUCTIONS:
+        logits = np.repeat([1e4, -1e4, 88.0, -104.0, 17.5, 0.0], 3).reshape(6, 3)
+        arrays = {"logits": logits, "targets": np.tile([0.0, 1.0, 0.5], (6, 1))}
+        name = f"binary_cross_entropy-extreme-{reduction}"
+        yield Case(name, "binary_cross_entropy", arrays, {"reduction": reduction})
+
+
+def shares(shape: tuple[int, ...], **options: Any) -> Case:
+    """Logits, and targets between 0 and 1."""
+    name = f"binary_cross_entropy-{times(shape)}{_ending(options)}"
+    numbers = Numbers(name)
+    arrays = {"logits": numbers.real(*shape), "targets": numbers.whole(0, 64, *shape) / 64}
+    return Case(name, "binary_cross_entropy", arrays, options)
+
+
+def iou_loss_cases() -> Iterator[Case]:
+    """Sweep over boxes and reductions; then equal boxes, equal sides, a thin one, one inside the other."""
+    for M, reduction in product((1, 5, 12), REDUCTIONS):
+        yield around_a_point(M, reduction=reduction)
+    for reduction in REDUCTIONS:
+        distances = [[1, 2, 3, 4], [1, 2, 3, 4], [1, 1, 1, 1], [8, 8, 8, 8], [2.0**-9, 5, 2.0**-9, 5]]
+        targets = [[1, 2, 3, 4], [2, 2, 1, 5], [8, 8, 8, 8], [1, 1, 1, 1], [5, 2.0**-9, 5, 2.0**-9]]
+        arrays = {"distances": np.array(distances, float), "targets": np.array(targets, float)}
+        yield Case(f"iou_loss-odd-{reduction}", "iou_loss", arrays, {"reduction": reduction})
+
+
+def around_a_point(M: int, **options: Any) -> Case:
+    """M pairs of boxes around one point each, at most sixty times as far on one side as on another."""
+    name = f"iou_loss-{M}x4{_ending(options)}"
+    numbers = Numbers(name)
+    arrays = {"distances": numbers.whole(1, 64, M, 4) / 8, "targets": numbers.whole(1, 64, M, 4) / 8}
+    return Case(name, "iou_loss", arrays, options)
+
+
 # ---- Meshes ----------------------------------------------------------------------------------------
 
 
@@ -187,8 +225,10 @@ ODD_MESHES = [
 # ---- All of them -----------------------------------------------------------------------------------
 
 CASES: dict[str, list[Case]] = {
+    "binary_cross_entropy": list(binary_cross_entropy_cases()),
     "edge_length_l1": list(edge_length_l1_cases()),
     "focal_loss": list(focal_loss_cases()),
+    "iou_loss": list(iou_loss_cases()),
     "smooth_l1": list(smooth_l1_cases()),
     "softmax_cross_entropy": list(softmax_cross_entropy_cases()),
     "squared_error": list(squared_error_cases()),

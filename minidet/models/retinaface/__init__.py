@@ -1,8 +1,9 @@
 """RetinaFace (Deng et al. 2019): a backbone, a feature pyramid, context modules and three heads."""
 
+from minidet.models.retinaface.anchor_free import AnchorFreeNet
 from minidet.models.retinaface.architecture import Architecture
 from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk
 from minidet.models.retinaface.retinaface import RetinaFaceNet
 
-__all__ = ["Architecture", "Branch", "CascadeNet", "PyramidNet", "RetinaFaceNet", "Trunk"]
+__all__ = ["AnchorFreeNet", "Architecture", "Branch", "CascadeNet", "PyramidNet", "RetinaFaceNet", "Trunk"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings
+from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, LocationSettings
 from minidet.errors import InputError
+from minidet.models.retinaface.anchor_free import AnchorFreeNet, LocationHeadsPerLevel
 from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN, FivePyramid
@@ -27,6 +28,15 @@ BACKBONES = ("mobilenet025", "resnet50", "resnet152")
 
 CONTEXTS: dict[str, Callable[[int], Layer]] = {"ssh": Context}
 """Context modules by name: channels in, the layer out."""
+
+HEADS = (
+    (False, False, False),
+    (True, False, False),
+    (False, True, False),
+    (True, True, False),
+    (False, False, True),
+)
+"""What goes together of ``shared_heads``, ``cascade`` and ``anchor_free``."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +57,14 @@ class Architecture:
         One set of heads for all levels, as in the paper; the released code has one for each.
     cascade : bool
         A second branch that starts from the boxes of the first.
+    anchor_free : bool
+        Heads that answer for the positions of the maps, with no anchors on them; not with ``shared_heads``
+        or ``cascade``.
 
     Raises
     ------
     InputError
-        If a choice is unknown.
+        If a choice is unknown, or two do not go together.
 
     Examples
     --------
@@ -66,6 +79,7 @@ class Architecture:
     context: str = "ssh"
     shared_heads: bool = False
     cascade: bool = False
+    anchor_free: bool = False
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -76,6 +90,8 @@ class Architecture:
             raise InputError(f"Architecture: levels={self.levels!r}; expected 3 or 5")
         if self.context not in CONTEXTS:
             raise InputError(f"Architecture: context={self.context!r}; expected one of {', '.join(CONTEXTS)}")
+        if self.anchor_free and (self.shared_heads or self.cascade):
+            raise InputError("Architecture: anchor_free goes with neither shared_heads nor cascade")
 
     @property
     def name(self) -> str:
@@ -89,6 +105,8 @@ class Architecture:
             parts.append("shared")
         if self.cascade:
             parts.append("cascade")
+        if self.anchor_free:
+            parts.append("anchorfree")
         return "_".join(parts)
 
     @classmethod
@@ -105,15 +123,21 @@ class Architecture:
         InputError
             If it is the name of no RetinaFace.
         """
-        for choices in product(BACKBONES, (3, 5), CONTEXTS, (False, True), (False, True)):
-            if cls(*choices).name == name:
-                return cls(*choices)
+        for backbone, levels, context, heads in product(BACKBONES, (3, 5), CONTEXTS, HEADS):
+            found = cls(backbone, levels, context, *heads)
+            if found.name == name:
+                return found
         raise InputError(f"{name!r} is the name of no RetinaFace; an example is 'retinaface_resnet50_p2p6'")
 
     @property
     def anchors(self) -> AnchorSettings:
-        """The anchors its heads answer for."""
+        """The anchors its heads answer for, or would answer for if it had any."""
         return REFERENCE_ANCHORS if self.levels == 3 else PAPER_ANCHORS
+
+    @property
+    def locations(self) -> LocationSettings:
+        """The locations that heads without anchors answer for."""
+        return LocationSettings(strides=self.anchors.strides)
 
     @property
     def stem(self) -> str:
@@ -130,6 +154,8 @@ class Architecture:
         trunk = self._trunk()
         if self.cascade:
             return CascadeNet(trunk, self._branch(trunk.levels), self._branch(trunk.levels), self.anchors)
+        if self.anchor_free:
+            return AnchorFreeNet(trunk, self._branch(trunk.levels), self.locations)
         return PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
 
     def _trunk(self) -> Trunk:
@@ -142,6 +168,8 @@ class Architecture:
     def _branch(self, levels: tuple[int, ...]) -> Branch:
         channels, per_position = self._channels, self.anchors.per_position
         contexts = PerLevel(levels, [CONTEXTS[self.context](channels) for _ in levels])
+        if self.anchor_free:
+            return Branch(contexts, LocationHeadsPerLevel(levels, channels))
         if self.shared_heads:
             return Branch(contexts, SharedHeads(channels, per_position))
         return Branch(contexts, HeadsPerLevel(levels, channels, per_position))

@@ -28,9 +28,9 @@ class Heads(Module):
         A = H * W * anchors_per_position, in the order of :func:`minidet.boxes.generate_anchors`: row by row,
         column by column, the anchors of one position together.
         """
-        box_deltas = _per_anchor(self.box_head.forward(x), 4)
-        logits = _per_anchor(self.class_head.forward(x), 2)
-        landmark_deltas = _per_anchor(self.landmark_head.forward(x), 10)
+        box_deltas = per_anchor(self.box_head.forward(x), 4)
+        logits = per_anchor(self.class_head.forward(x), 2)
+        landmark_deltas = per_anchor(self.landmark_head.forward(x), 10)
         self.keep_for_backward((x.shape[2], x.shape[3]))
         return box_deltas, logits, landmark_deltas
 
@@ -40,19 +40,20 @@ class Heads(Module):
         """Go back through :meth:`forward`, line by line, to the gradient of the map (N, C, H, W)."""
         plane = self.kept()
         # x is used by three heads, so their gradients add.
-        grad_x = self.landmark_head.backward(_per_position(grad_landmark_deltas, plane))
-        grad_x = grad_x + self.class_head.backward(_per_position(grad_logits, plane))
-        return grad_x + self.box_head.backward(_per_position(grad_box_deltas, plane))
+        grad_x = self.landmark_head.backward(per_position(grad_landmark_deltas, plane))
+        grad_x = grad_x + self.class_head.backward(per_position(grad_logits, plane))
+        return grad_x + self.box_head.backward(per_position(grad_box_deltas, plane))
 
 
-def _per_anchor(x: FloatArray, values: int) -> FloatArray:
+def per_anchor(x: FloatArray, values: int) -> FloatArray:
+    """Turn a map of answers (N, anchors * values, H, W) into rows (N, H * W * anchors, values)."""
     N, C, H, W = x.shape
     x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))  # (N, H, W, anchors * values)
     return x.reshape(N, H * W * C // values, values)  # (N, H * W * anchors, values)
 
 
-def _per_position(grad_output: FloatArray, plane: tuple[int, int]) -> FloatArray:
-    """Undo :func:`_per_anchor` for a map of ``plane`` = (H, W)."""
+def per_position(grad_output: FloatArray, plane: tuple[int, int]) -> FloatArray:
+    """Undo :func:`per_anchor` for a map of ``plane`` = (H, W)."""
     H, W = plane
     N, A, values = grad_output.shape
     grad_output = grad_output.reshape(N, H, W, A // (H * W) * values)  # (N, H, W, anchors * values)

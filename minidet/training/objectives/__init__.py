@@ -1,5 +1,12 @@
 """What each network minimises: the losses of its tasks, on the samples that count, in one number."""
 
+from minidet.training.objectives.anchor_free import (
+    FCOS,
+    AnchorFreeLossSettings,
+    AnchorFreeTargets,
+    anchor_free_objective,
+    anchor_free_targets,
+)
 from minidet.training.objectives.cascade import (
     CASCADE,
     CascadeLossSettings,
@@ -29,9 +36,12 @@ __all__ = [
     "ALPHA_PNET",
     "ALPHA_RNET",
     "CASCADE",
+    "FCOS",
     "PAPER",
     "REFERENCE",
     "Alpha",
+    "AnchorFreeLossSettings",
+    "AnchorFreeTargets",
     "CascadeLossSettings",
     "Faces",
     "MTCNNTargets",
@@ -39,6 +49,8 @@ __all__ = [
     "RetinaFaceLossSettings",
     "RetinaFaceTargets",
     "SampleType",
+    "anchor_free_objective",
+    "anchor_free_targets",
     "cascade_objective",
     "cascade_targets",
     "mtcnn_objective",

@@ -232,8 +232,13 @@ def centres_in(anchors: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
     >>> centres_in(anchors, np.array([[4.0, 4.0, 8.0, 8.0]], np.float32))
     array([ True, False])
     """
-    x, y, _, _ = corners_to_centre(anchors).T  # (A,) each
-    inside = np.zeros(len(anchors), np.bool_)
+    return points_in(corners_to_centre(anchors)[:, :2], regions)
+
+
+def points_in(points: FloatArray, regions: FloatArray) -> NDArray[np.bool_]:
+    """Tell which points (M, 2) are in one of the regions (R, 4), left and upper border included."""
+    x, y = points.T  # (M,) each
+    inside = np.zeros(len(points), np.bool_)
     for x1, y1, x2, y2 in regions:  # one by one, so that memory does not grow with a crowd
         inside |= (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
     return inside

@@ -10,7 +10,14 @@ from minidet.boxes import CASCADE_THRESHOLDS, MatchThresholds
 from minidet.errors import InputError
 from minidet.models.retinaface import Architecture
 from minidet.training.augment import AugmentSettings
-from minidet.training.objectives import PAPER, REFERENCE, CascadeLossSettings, RetinaFaceLossSettings
+from minidet.training.objectives import (
+    FCOS,
+    PAPER,
+    REFERENCE,
+    AnchorFreeLossSettings,
+    CascadeLossSettings,
+    RetinaFaceLossSettings,
+)
 from minidet.training.recipes.optimisation import Length, Optimisation
 
 FORCED_CASCADE_THRESHOLDS = (
@@ -37,6 +44,8 @@ class RetinaFaceRecipe:
         Of a cascade that of both branches, but for its thresholds.
     cascade_thresholds : (MatchThresholds, MatchThresholds)
         Of the two branches of a cascade; not read without one.
+    anchor_free_loss : AnchorFreeLossSettings
+        Of a network without anchors, in place of ``loss``.
     optimisation : Optimisation
     norms : "learn", "frozen" or "reestimated"
         What becomes of the batch norms: they learn statistics as they go; they keep what they have; or they
@@ -55,6 +64,7 @@ class RetinaFaceRecipe:
     network: Architecture = field(default_factory=Architecture)
     loss: RetinaFaceLossSettings = REFERENCE
     cascade_thresholds: tuple[MatchThresholds, MatchThresholds] = FORCED_CASCADE_THRESHOLDS
+    anchor_free_loss: AnchorFreeLossSettings = FCOS
     optimisation: Optimisation = field(default_factory=Optimisation)
     norms: Literal["learn", "frozen", "reestimated"] = "learn"
     validations: int = 10
