@@ -8,7 +8,7 @@ from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS
 from minidet.fast.plans.retinaface import CompiledRetinaFace
 from minidet.fast.training.conv import FastConv2d
 from minidet.models.retinaface import Architecture
-from minidet.nn import Conv2d, initialise
+from minidet.nn import Conv2d, DeformConv2d, initialise
 from minidet.weights import save_npz
 from tests.oracles.cases import Numbers
 
@@ -64,6 +64,31 @@ def test_what_the_backends_run_on(five_levels):
         detector = minidet.RetinaFace(weights=five_levels, backend=backend)
         assert type(detector._model.trunk.fpn.merge2.conv) is layer
         assert detector.recipe["backend"] == backend
+
+
+def test_a_deformable_network_runs_on_fast_layers_and_finds_the_same(tmp_path, image):
+    architecture = Architecture(context="deform")
+    network = architecture.build()
+    initialise(network, np.random.default_rng(0))
+    numbers = Numbers("offsets")
+    for name, parameter in network.parameters().items():
+        if name.endswith("conv_offset_mask.bias"):
+            parameter.data = numbers.real(*parameter.data.shape).astype(np.float32)
+    network.parameters()[architecture.stem].data *= 0.01
+    save_npz(tmp_path / "deform.npz", network.state_dict(), architecture=architecture.name)
+    fast, readable = (
+        minidet.RetinaFace(0.3, weights=tmp_path / "deform.npz", backend=backend)
+        for backend in ("fast", "readable")
+    )
+    assert type(fast._model.trunk.fpn.merge3.conv) is DeformConv2d
+    assert type(fast._model.trunk.fpn.lateral3.conv) is FastConv2d
+    ours, theirs = fast.trace(image), readable.trace(image)
+    for name in ("box_deltas", "scores", "landmark_deltas"):
+        expected = theirs["network"][name]
+        assert abs(ours["network"][name] - expected).max() <= 1e-4 * abs(expected).max()
+    network.trunk.fpn.merge3.conv.conv_offset_mask.bias.data[:] += 1
+    changed = network.eval().predict(ours["input"]["x"])[0]
+    assert abs(changed - theirs["network"]["box_deltas"]).max() > 1e-2 * abs(changed).max()
 
 
 def test_boxes_come_out_in_pixels_of_the_image_given(five_levels, image):

@@ -25,10 +25,11 @@ recipes:
                   biubug6/Pytorch_Retinaface
 
 networks of retinaface:
-  BACKBONE[_p2p6][_shared][_cascade], or BACKBONE[_p2p6]_anchorfree, where BACKBONE is mobilenet025, resnet50
-  or resnet152; p2p6 has the paper's five levels and dense anchors, shared one set of heads for all levels,
-  cascade a second branch that starts from the boxes of the first, anchorfree heads that start from no boxes.
-  Weights remember their network. The large ones are slow on a CPU
+  BACKBONE[_p2p6][_deform|_deform2], with [_shared][_cascade] or _anchorfree after it, where BACKBONE is
+  mobilenet025, resnet50 or resnet152; p2p6 has the paper's five levels and dense anchors, deform deformable
+  convolutions in pyramid and context modules, deform2 those with masks, shared one set of heads for all
+  levels, cascade a second branch that starts from the boxes of the first, anchorfree heads that start from
+  no boxes. Weights remember their network. The large ones, and the deformable ones, are slow on a CPU
 
 examples:
   minidet train retinaface --data synthetic:2000 --out runs/first

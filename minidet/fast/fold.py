@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minidet._typing import Float64Array
+from minidet.errors import InputError
 from minidet.models.retinaface.blocks import ConvBlock, DepthwiseBlock
+from minidet.nn import DeformConv2d
 
 
 class Folded(NamedTuple):
@@ -33,8 +35,14 @@ def fold(block: ConvBlock | DepthwiseBlock) -> Folded:
         \frac{w * x - \mu}{\sqrt{\sigma^2 + \epsilon}} \gamma + \beta
             = (w s) * x + (\beta - \mu s), \qquad s = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
 
-    Computed in float64, so that folding costs one rounding.
+    Computed in float64, so that folding costs one rounding. A deformable convolution, which has other taps at
+    every place, is no array of weights, and refused.
     """
+    if isinstance(block.conv, DeformConv2d):
+        raise InputError(
+            "fast.compile: there is no compiled plan for a DeformConv2d; fast.accelerate makes the layers "
+            "around it fast"
+        )
     norm = block.norm
     scale = norm.weight.data / np.sqrt(norm.running_var.data.astype(np.float64) + norm.eps)  # (OC,)
     weight = block.conv.weight.data * scale[:, None, None, None]

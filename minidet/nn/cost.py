@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
 
 from minidet.errors import InputError
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
+from minidet.nn.deform_conv import DeformConv2d
 from minidet.nn.linear import Linear
 from minidet.nn.module import Module
 
@@ -17,7 +19,8 @@ def multiply_adds(network: Module, height: int, width: int) -> int:
     """Count the multiply-adds of convolutions and linear layers for one image; all else is small beside them.
 
     The count grows with the area of the maps: where every stride divides the image, 64 x 64 pixels cost
-    exactly a hundredth of 640 x 640, and are counted much faster.
+    exactly a hundredth of 640 x 640, and are counted much faster. A deformable convolution has, besides, four
+    for each number that it reads between pixels, and the convolution that predicts where.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ def multiply_adds(network: Module, height: int, width: int) -> int:
 
 
 def _layers(module: Module) -> Any:
-    if isinstance(module, Conv2d | DepthwiseConv2d | Linear):
+    if isinstance(module, Conv2d | DeformConv2d | DepthwiseConv2d | Linear):
         yield module
     for _, part in module.parts():
         yield from _layers(part)
@@ -59,14 +62,16 @@ def _layers(module: Module) -> Any:
 
 def _of_layer(layer: Any) -> int:
     """Return the products for the input that the layer has kept."""
-    x = layer._kept
+    is_deformable = isinstance(layer, DeformConv2d)
+    x = layer._kept[0] if is_deformable and layer._kept is not None else layer._kept
     if not isinstance(x, np.ndarray):
         raise InputError(
             f"multiply_adds: a {type(layer).__name__} kept no input; is the network accelerated?"
         )
-    outputs = len(x)
+    weight = layer.weight.data
+    positions = len(x)
     if not isinstance(layer, Linear):
-        size = layer.weight.data.shape[2]
         for side in x.shape[2:]:
-            outputs *= (side + 2 * layer.padding - size) // layer.stride + 1
-    return int(outputs * layer.weight.data.size)
+            positions *= (side + 2 * layer.padding - weight.shape[2]) // layer.stride + 1
+    reading = 4 * math.prod(weight.shape[1:]) if is_deformable else 0
+    return positions * (weight.size + reading)

@@ -161,7 +161,9 @@ def test_fine_tuning_from_shipped_weights(tmp_path, norms):
     assert kept == (norms == "frozen")
 
 
-@pytest.mark.parametrize("network", ["mobilenet025_p2p6_shared", "mobilenet025_cascade"])
+@pytest.mark.parametrize(
+    "network", ["mobilenet025_p2p6_shared", "mobilenet025_cascade", "mobilenet025_p2p6_deform"]
+)
 def test_weights_remember_their_network(tmp_path, monkeypatch, network):
     folder, further = tmp_path / "run", tmp_path / "further"
     assert main([*RETINAFACE, "--network", network, "--steps", "2", "--out", str(folder)]) == 0

@@ -163,6 +163,12 @@ LIBRARY = {
     "depthwise_conv2d": lambda x, weight, bias, stride, padding: ops.depthwise_conv2d_forward(
         x, weight, bias, stride=stride, padding=padding
     ),
+    "bilinear_samples": lambda x, places: ops.deform_conv2d_forward(
+        x[None, None],
+        np.pad(places.T, ((0, 0), (0, x.size - len(places)))).reshape(1, 2, *x.shape)
+        - np.indices(x.shape)[None],
+        np.ones((1, 1, 1, 1)),
+    ).ravel()[: len(places)],
     "upsample_nearest2d": lambda x, height, width: ops.upsample_nearest2d_forward(x, (height, width)),
     "max_pool2d": lambda x, kernel_size, stride: ops.max_pool2d_forward(
         x, kernel_size=kernel_size, stride=stride, ceil_mode=True
@@ -291,6 +297,10 @@ OTHERS = {
         "kernel_size": int(rng.integers(1, 4)),
         "stride": int(rng.integers(1, 3)),
         "padding": int(rng.integers(0, 2)),
+    },
+    "bilinear_samples": lambda rng: {
+        "x": rng.normal(size=(4, 5)),
+        "places": rng.uniform(-2, 6, (20, 2)),
     },
     "upsample_nearest2d": lambda rng: {
         "x": rng.normal(size=(1, 2, *rng.integers(1, 6, 2))),

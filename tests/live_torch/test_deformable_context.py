@@ -11,26 +11,10 @@ from torch.nn import functional
 from minidet.models.retinaface.context import Context
 from minidet.nn import DeformConv2d
 from tests.check import NETWORK_TOLERANCE, assert_close
-from tests.live_torch.torch_ops import OPS
+from tests.live_torch.twins import Deformable
 from tests.oracles.cases import Numbers
 
 TOLERANCE = NETWORK_TOLERANCE["float64"]
-
-
-class Deformable(nn.Module):
-    """A 3x3 convolution; the last third of what its predictor says are masks, if there are any."""
-
-    def __init__(self, inputs, outputs, masked):
-        super().__init__()
-        self.masked = masked
-        self.weight = nn.Parameter(torch.zeros(outputs, inputs, 3, 3))
-        self.conv_offset_mask = nn.Conv2d(inputs, 27 if masked else 18, 3, padding=1)
-
-    def forward(self, x):
-        parts = self.conv_offset_mask(x).split(9, dim=1)
-        offset = torch.cat(parts[:2], dim=1)
-        mask = parts[2].sigmoid() if self.masked else None
-        return OPS["deform_conv2d"](x, offset, self.weight, mask=mask, padding=1)["y"]
 
 
 class Block(nn.Module):

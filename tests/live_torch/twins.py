@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.live_torch.torch_ops import OPS
 from tests.oracles.pyramid_cases import OUTPUTS, upstream
 
 # ---- MTCNN -----------------------------------------------------------------------------------------
@@ -324,6 +325,30 @@ class FivePyramid(nn.Module):
         return pyramid[::-1]
 
 
+class Deformable(nn.Module):
+    """A 3x3 convolution; the last third of what its predictor says are masks, if there are any."""
+
+    def __init__(self, inputs, outputs, masked):
+        super().__init__()
+        self.masked = masked
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs, 3, 3))
+        self.conv_offset_mask = nn.Conv2d(inputs, 27 if masked else 18, 3, padding=1)
+
+    def forward(self, x):
+        parts = self.conv_offset_mask(x).split(9, dim=1)
+        offset = torch.cat(parts[:2], dim=1)
+        mask = parts[2].sigmoid() if self.masked else None
+        return OPS["deform_conv2d"](x, offset, self.weight, mask=mask, padding=1)["y"]
+
+
+def make_deformable(network, masked):
+    """Exchange the 3x3 convolutions between the levels of the pyramid and of the context modules."""
+    for name, module in network.named_modules():
+        of_pyramid = "fpn.merge" in name or "contexts." in name
+        if of_pyramid and isinstance(module, Block):
+            module.conv = Deformable(module.conv.in_channels, module.conv.out_channels, masked)
+
+
 class Trunk(nn.Module):
     """Backbone and pyramid."""
 
@@ -379,6 +404,8 @@ class PyramidNet(nn.Module):
         self.cascade = "cascade" in name
         for part in ("first", "second") if self.cascade else ("branch",):
             setattr(self, part, Branch(levels, channels, anchors, shared))
+        if "deform" in name:
+            make_deformable(self, masked="deform2" in name)
 
     def forward(self, x):
         maps = self.trunk(x)

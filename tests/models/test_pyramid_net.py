@@ -13,13 +13,14 @@ from minidet.models.retinaface.architecture import BACKBONES, CONTEXTS
 from minidet.models.retinaface.levels import HeadsPerLevel, SharedHeads
 from minidet.models.retinaface.mobilenet_v1 import FourStageMobileNetV1, MobileNetV1
 from minidet.models.retinaface.resnet import RESNET50, Bottleneck, ResNet
-from minidet.nn import initialise
+from minidet.nn import DeformConv2d, initialise
 from tests.oracles.cases import Numbers
 
 ALL = [
-    Architecture(backbone, levels, shared_heads=shared, cascade=cascade)
+    Architecture(backbone, levels, context, shared, cascade)
     for backbone in BACKBONES
     for levels in (3, 5)
+    for context in CONTEXTS
     for shared in (False, True)
     for cascade in (False, True)
 ]
@@ -36,6 +37,11 @@ names = [architecture.name for architecture in ALL]
         ("retinaface_resnet50", 27_293_600),
         ("retinaface_mobilenet025_p2p6", 692_224),
         ("retinaface_resnet50_p2p6", 33_813_552),
+        # A predictor of 18 or 27 maps with a bias in front of each 3x3: two or three of 64 channels in the
+        # pyramid, and in every context module two of 64 and three of 16.
+        ("retinaface_mobilenet025_deform", 426_608 + 2 * 18 * 577 + 3 * 18 * (2 * 577 + 3 * 145)),
+        ("retinaface_mobilenet025_p2p6_deform", 692_224 + 3 * 18 * 577 + 5 * 18 * (2 * 577 + 3 * 145)),
+        ("retinaface_mobilenet025_p2p6_deform2", 692_224 + 3 * 27 * 577 + 5 * 27 * (2 * 577 + 3 * 145)),
         # 4 sets of heads for 3 anchors fewer: 256 inputs and a bias for each of 48 outputs.
         ("retinaface_resnet50_p2p6_shared", 33_813_552 - 4 * 257 * 48),
     ],
@@ -192,11 +198,44 @@ def test_no_two_architectures_share_a_name():
     assert len(set(names)) == len(ALL)
 
 
-@pytest.mark.parametrize("architecture", ALL[:8], ids=names[:8])
+@pytest.mark.parametrize("architecture", [one for one in ALL if one.backbone == "mobilenet025"], ids=str)
 def test_the_stem_is_the_first_convolution(architecture):
     parameters = architecture.build().parameters()
     assert next(iter(parameters)) == architecture.stem
     assert parameters[architecture.stem].data.shape[1] == 3
+
+
+def test_a_deformable_network_is_deformable_where_the_paper_says():
+    network = Architecture("resnet50", levels=5, context="deform").build()
+    kinds = {name: part for name, part in modules(network) if isinstance(part, DeformConv2d)}
+    merges = {f"trunk.fpn.merge{level}.conv" for level in (2, 3, 4)}
+    views = {
+        f"branch.contexts.p{level}.{view}.conv"
+        for level in (2, 3, 4, 5, 6)
+        for view in ("view3", "shared", "view5", "middle7", "view7")
+    }
+    assert kinds.keys() == merges | views
+    assert not any(part.modulated for part in kinds.values())
+    modulated = Architecture(context="deform2").build()
+    assert all(part.modulated for _, part in modules(modulated) if isinstance(part, DeformConv2d))
+
+
+def modules(module, prefix=""):
+    for name, part in module.parts():
+        yield prefix + name, part
+        yield from modules(part, f"{prefix}{name}.")
+
+
+def test_a_new_deformable_network_is_the_plain_one():
+    # It begins with offsets of zero.
+    plain, deformable = Architecture(levels=5).build(), Architecture(levels=5, context="deform").build()
+    for network in (plain, deformable):
+        initialise(network.eval(), np.random.default_rng(0))
+    state = plain.state_dict()
+    deformable.load_state_dict({**deformable.state_dict(), **state})
+    x = Numbers("image").whole(-120, 150, 1, 3, 40, 56).astype(np.float32) / 100
+    for ours, theirs in zip(deformable.forward(x), plain.forward(x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * abs(theirs).max())
 
 
 def test_the_released_small_network_is_the_one_with_a_compiled_plan():
@@ -209,7 +248,7 @@ def test_the_released_small_network_is_the_one_with_a_compiled_plan():
     [
         ({"backbone": "resnet18"}, "backbone='resnet18'; expected one of mobilenet025, resnet50, resnet152"),
         ({"levels": 4}, "levels=4; expected 3 or 5"),
-        ({"context": "none"}, "context='none'; expected one of ssh"),
+        ({"context": "none"}, "context='none'; expected one of ssh, deform, deform2"),
     ],
 )
 def test_unknown_choices(changes, message):

@@ -7,7 +7,7 @@ from minidet.errors import InputError
 from minidet.fast import accelerate
 from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface import Architecture, RetinaFaceNet
-from minidet.nn import ReLU, multiply_adds
+from minidet.nn import Conv2d, DeformConv2d, ReLU, multiply_adds
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,15 @@ def test_a_cascade_costs_two_branches_on_one_trunk():
     trunk = Architecture(levels=5).build().trunk
     assert two - one == one - multiply_adds(trunk, 64, 64)
     assert shared == one
+
+
+@pytest.mark.parametrize(("modulated", "predicted"), [(False, 18), (True, 27)])
+def test_a_deformable_convolution(modulated, predicted):
+    plain = Conv2d(3, 5, 3, stride=2, padding=1)
+    layer = DeformConv2d(3, 5, 3, stride=2, padding=1, modulated=modulated)
+    # 3 x 4 positions; 3 x 9 numbers are read at each, between four pixels.
+    assert multiply_adds(plain, 6, 8) == 12 * 27 * 5
+    assert multiply_adds(layer, 6, 8) == 12 * 27 * (5 + predicted + 4)
 
 
 def test_what_cannot_be_counted():

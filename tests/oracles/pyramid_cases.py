@@ -87,6 +87,8 @@ CASES = [
     PyramidCase("retinaface_mobilenet025_p2p6_shared", (2, 3, 61, 90), frozen=True),
     PyramidCase("retinaface_mobilenet025_shared", (2, 3, 72, 100)),
     PyramidCase("retinaface_mobilenet025_p2p6_cascade", (2, 3, 50, 77), frozen=True),
+    PyramidCase("retinaface_mobilenet025_p2p6_deform", (2, 3, 50, 77)),
+    PyramidCase("retinaface_mobilenet025_deform2", (2, 3, 45, 70), frozen=True),
 ]
 
 

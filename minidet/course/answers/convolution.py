@@ -61,3 +61,17 @@ def upsample_nearest2d(x: FloatArray, height: int, width: int) -> FloatArray:
     rows = np.arange(height) * H // height
     columns = np.arange(width) * W // width
     return x[:, :, rows][:, :, :, columns]
+
+
+def bilinear_samples(x: FloatArray, places: FloatArray) -> FloatArray:
+    """Return (K,): values between the pixels of x."""
+    H, W = x.shape
+    samples = np.zeros(len(places), x.dtype)
+    for k, (row, column) in enumerate(places):
+        top, left = int(np.floor(row)), int(np.floor(column))
+        fy, fx = row - top, column - left
+        for i, share_y in ((top, 1 - fy), (top + 1, fy)):
+            for j, share_x in ((left, 1 - fx), (left + 1, fx)):
+                if 0 <= i < H and 0 <= j < W:
+                    samples[k] += share_y * share_x * x[i, j]
+    return samples

@@ -365,4 +365,47 @@ UPSAMPLE = Exercise(
     ),
 )
 
-EXERCISES = (OUTPUT_SIZE, CONV2D, IM2COL, DEPTHWISE_CONV2D, UPSAMPLE)
+
+def _edge_repeated(x: FloatArray, places: FloatArray) -> FloatArray:
+    return answers.bilinear_samples(np.pad(x, 9, "edge"), places + 9)
+
+
+def _moved_inside(x: FloatArray, places: FloatArray) -> FloatArray:
+    return answers.bilinear_samples(x, np.floor(places) + 1 - (places - np.floor(places)))
+
+
+BILINEAR_SAMPLES = Exercise(
+    name="bilinear_samples",
+    topic=TOPIC,
+    question=(
+        "Read a map x (H, W) at places (K, 2), rows and columns that need not be whole, as a deformable "
+        "convolution does: each sample is a blend of the four pixels around it, the nearer the more, and "
+        "pixels outside of the map are zero."
+    ),
+    returns="samples (K,)",
+    reference=answers.bilinear_samples,
+    cases=(
+        {"x": np.array([[0.0, 4.0, 8.0]]), "places": np.array([[0.0, 0.25], [0.0, 1.0], [0.0, 1.5]])},
+        {"x": np.array([[0.0, 4.0], [8.0, 12.0]]), "places": np.array([[0.5, 0.5], [0.25, 0.75]])},
+        {"x": np.array([[0.0, 4.0, 8.0]]), "places": np.array([[0.0, 2.25], [0.0, -0.5], [0.0, 7.0]])},
+        {"x": halves(50, 4, 3), "places": halves(51, 6, 2) / 2 + 1.25},
+    ),
+    mistakes=(
+        Mistake(
+            "You take the nearest pixel: between pixels the values are blended.",
+            lambda x, places: answers.bilinear_samples(x, np.floor(places + 0.5)),
+        ),
+        Mistake(
+            "You take the pixel above left: between pixels the values are blended.",
+            lambda x, places: answers.bilinear_samples(x, np.floor(places)),
+        ),
+        Mistake("You repeat the edge: pixels outside of the map are zero.", _edge_repeated),
+        Mistake("Your shares are exchanged: the nearer pixel counts more.", _moved_inside),
+        Mistake(
+            "Rows and columns are exchanged: a place is (row, column), y before x.",
+            lambda x, places: answers.bilinear_samples(x, places[:, ::-1]),
+        ),
+    ),
+)
+
+EXERCISES = (OUTPUT_SIZE, CONV2D, IM2COL, DEPTHWISE_CONV2D, UPSAMPLE, BILINEAR_SAMPLES)

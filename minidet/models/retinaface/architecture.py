@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
 from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, LocationSettings
 from minidet.errors import InputError
 from minidet.models.retinaface.anchor_free import AnchorFreeNet, LocationHeadsPerLevel
+from minidet.models.retinaface.blocks import MakesConv
 from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN, FivePyramid
@@ -22,11 +24,18 @@ from minidet.models.retinaface.mobilenet_v1 import FourStageMobileNetV1, MobileN
 from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk
 from minidet.models.retinaface.resnet import RESNET50, RESNET152, ResNet
 from minidet.models.retinaface.retinaface import RetinaFaceNet
-from minidet.nn import Layer
+from minidet.nn import Conv2d, DeformConv2d, Layer
 
 BACKBONES = ("mobilenet025", "resnet50", "resnet152")
 
-CONTEXTS: dict[str, Callable[[int], Layer]] = {"ssh": Context}
+DEFORMABLE: dict[str, MakesConv] = {"deform": DeformConv2d, "deform2": partial(DeformConv2d, modulated=True)}
+"""What takes the place of the 3x3 convolutions in the pyramid and in the context modules, by the name of the
+context: version 1, as in the paper, and version 2, which has masks."""
+
+CONTEXTS: dict[str, Callable[[int], Layer]] = {
+    "ssh": Context,
+    **{name: partial(Context, conv=conv) for name, conv in DEFORMABLE.items()},
+}
 """Context modules by name: channels in, the layer out."""
 
 HEADS = (
@@ -51,8 +60,9 @@ class Architecture:
         P3 to P5 with :data:`minidet.boxes.REFERENCE_ANCHORS`, as released, or P2 to P6 with
         :data:`minidet.boxes.PAPER_ANCHORS`, as in the paper. P2 is for small faces, and costs three times as
         much as the other levels together.
-    context : "ssh"
-        The context module of every level.
+    context : "ssh", "deform" or "deform2"
+        The context module of every level. With the deformable ones the 3x3 convolutions between the pyramid's
+        levels are deformable, too, as in the paper.
     shared_heads : bool
         One set of heads for all levels, as in the paper; the released code has one for each.
     cascade : bool
@@ -72,6 +82,8 @@ class Architecture:
     'retinaface_resnet50_p2p6_shared'
     >>> Architecture.from_name("retinaface_resnet50").levels
     3
+    >>> Architecture.from_name("retinaface_resnet50_p2p6_deform").context
+    'deform'
     """
 
     backbone: str = "mobilenet025"
@@ -159,11 +171,12 @@ class Architecture:
         return PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
 
     def _trunk(self) -> Trunk:
+        conv = DEFORMABLE.get(self.context, Conv2d)
         if self.levels == 3:
             coarse = MobileNetV1() if self._is_small else ResNet(self._blocks, finest=3)
-            return Trunk(coarse, FPN(coarse.channels, self._channels), (3, 4, 5))
+            return Trunk(coarse, FPN(coarse.channels, self._channels, conv=conv), (3, 4, 5))
         fine = FourStageMobileNetV1() if self._is_small else ResNet(self._blocks, finest=2)
-        return Trunk(fine, FivePyramid(fine.channels, self._channels), (2, 3, 4, 5, 6))
+        return Trunk(fine, FivePyramid(fine.channels, self._channels, conv=conv), (2, 3, 4, 5, 6))
 
     def _branch(self, levels: tuple[int, ...]) -> Branch:
         channels, per_position = self._channels, self.anchors.per_position

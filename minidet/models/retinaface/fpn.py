@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minidet._typing import FloatArray
-from minidet.models.retinaface.blocks import ConvBlock, leaky_slope
-from minidet.nn import Module
+from minidet.models.retinaface.blocks import ConvBlock, MakesConv, leaky_slope
+from minidet.nn import Conv2d, Module
 from minidet.ops import upsample_nearest2d_backward, upsample_nearest2d_forward
 
 
@@ -27,16 +27,18 @@ class FPN(Module):
     in_channels : three ints
         Channels of C3, C4, C5.
     out_channels : int
+    conv : class or function
+        Makes the 3x3 convolutions between the levels, as in :class:`Context`: deformable in the paper.
     """
 
-    def __init__(self, in_channels: Sequence[int], out_channels: int) -> None:
+    def __init__(self, in_channels: Sequence[int], out_channels: int, *, conv: MakesConv = Conv2d) -> None:
         c3, c4, c5 = in_channels
         slope = leaky_slope(out_channels)
         self.lateral3 = ConvBlock(c3, out_channels, 1, negative_slope=slope)
         self.lateral4 = ConvBlock(c4, out_channels, 1, negative_slope=slope)
         self.lateral5 = ConvBlock(c5, out_channels, 1, negative_slope=slope)
-        self.merge3 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
-        self.merge4 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
+        self.merge3 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope, conv=conv)
+        self.merge4 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope, conv=conv)
 
     def forward(
         self, c3: FloatArray, c4: FloatArray, c5: FloatArray
@@ -87,9 +89,11 @@ class FivePyramid(Module):
     in_channels : four ints
         Channels of C2, C3, C4, C5.
     out_channels : int
+    conv : class or function
+        Makes the 3x3 convolutions between the levels, as in :class:`Context`: deformable in the paper.
     """
 
-    def __init__(self, in_channels: Sequence[int], out_channels: int) -> None:
+    def __init__(self, in_channels: Sequence[int], out_channels: int, *, conv: MakesConv = Conv2d) -> None:
         c2, c3, c4, c5 = in_channels
         slope = leaky_slope(out_channels)
         self.lateral2 = ConvBlock(c2, out_channels, 1, negative_slope=slope)
@@ -97,9 +101,9 @@ class FivePyramid(Module):
         self.lateral4 = ConvBlock(c4, out_channels, 1, negative_slope=slope)
         self.lateral5 = ConvBlock(c5, out_channels, 1, negative_slope=slope)
         self.coarser6 = ConvBlock(c5, out_channels, 3, stride=2, negative_slope=slope)
-        self.merge2 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
-        self.merge3 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
-        self.merge4 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope)
+        self.merge2 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope, conv=conv)
+        self.merge3 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope, conv=conv)
+        self.merge4 = ConvBlock(out_channels, out_channels, 3, negative_slope=slope, conv=conv)
 
     def forward(
         self, c2: FloatArray, c3: FloatArray, c4: FloatArray, c5: FloatArray

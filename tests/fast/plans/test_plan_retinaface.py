@@ -7,8 +7,10 @@ from minidet.errors import InputError
 from minidet.fast import compile, get_num_threads, set_num_threads
 from minidet.fast.plans.retinaface import STEM_STEPS, STEPS
 from minidet.image import retinaface_input
-from minidet.models.retinaface import RetinaFaceNet
-from minidet.nn import ReLU
+from minidet.models.retinaface import Architecture, RetinaFaceNet
+from minidet.models.retinaface.context import Context
+from minidet.models.retinaface.fpn import FPN
+from minidet.nn import DeformConv2d, ReLU
 from tests.fast.kernels.arena import agreement
 
 SIZES = [(1, 1), (8, 8), (9, 33), (37, 53), (64, 64), (100, 33), (151, 250)]
@@ -153,3 +155,14 @@ def test_every_step_has_its_time(shipped):
 def test_other_networks_are_refused():
     with pytest.raises(InputError, match=r"fast\.compile: model is a ReLU; expected one of .*RetinaFaceNet"):
         compile(ReLU())
+
+
+@pytest.mark.parametrize("name", ["context4", "fpn"])
+def test_a_deformable_convolution_is_refused_not_taken_for_a_plain_one(name):
+    network = RetinaFaceNet()
+    parts = {"context4": Context(64, conv=DeformConv2d), "fpn": FPN((64, 128, 256), 64, conv=DeformConv2d)}
+    setattr(network, name, parts[name])
+    with pytest.raises(InputError, match=r"fast\.compile: there is no compiled plan for a DeformConv2d"):
+        compile(network.eval())
+    with pytest.raises(InputError, match=r"fast\.compile: model is a PyramidNet"):
+        compile(Architecture(context="deform").build().eval())

@@ -1,0 +1,168 @@
+"""What five levels and a second head are worth: short trainings that differ in the network alone.
+
+Usage: python scripts/compare_networks.py OUT [SEED ...]
+
+OUT receives a folder per run, the figures of each, and the tables of all that is done. Data are drawn by the
+package itself: small faces, because it is for them that the paper has a second level. A run that was broken
+off goes on where it stopped. Seeds are 0 by default.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minidet
+from minidet.boxes import iou
+from minidet.datasets import Dataset, open_dataset
+from minidet.detections import Detections
+from minidet.detectors import RetinaFaceSettings
+from minidet.evaluation import average_precision, match_detections, predict, recall_by_size
+from minidet.fast import accelerate
+from minidet.models.retinaface import Architecture
+from minidet.nn import Module
+from minidet.training.augment import AugmentSettings
+from minidet.training.measure import DOUBTFUL, SCORE, LayerDetector
+from minidet.training.recipes import RETINAFACE, Length
+from minidet.training.train_retinaface import train_retinaface
+from minidet.weights import load_npz
+
+LEARNT = "synthetic:4000,seed=1,size=160x160,heights=8-64"
+MEASURED = "synthetic:400,seed=2,size=160x160,heights=8-64"
+
+NETWORKS = {
+    "three levels": Architecture(),
+    "five levels": Architecture(levels=5),
+    "five levels, two heads": Architecture(levels=5, cascade=True),
+}
+
+RECIPE = replace(
+    RETINAFACE,
+    length=Length(steps=500),
+    batch_size=8,
+    # Faces as small as they are drawn: a small crop, enlarged, would make them larger.
+    augment=AugmentSettings(size=160, crop_scales=(0.8, 1.0)),
+    checkpoint_every=50,
+)
+
+SIZE_EDGES = (8, 12, 16, 24, 32)
+"""Heights in pixels; the last bin has no upper end."""
+
+MISTAKES = 0.1
+"""False positives per picture at which recalls are compared, so that no network gains by scoring high."""
+
+
+def main() -> None:
+    """Train and measure what is not done yet, and write the tables."""
+    out, *seeds = sys.argv[1:]
+    folder = Path(out)
+    minidet.set_num_threads(1)
+    learnt, measured = open_dataset(LEARNT), open_dataset(MEASURED)
+    for seed in [int(text) for text in seeds] or [0]:
+        for name in NETWORKS:
+            run(folder, name, seed, learnt, measured)
+            write_tables(folder)
+
+
+def run(folder: Path, name: str, seed: int, learnt: Dataset, measured: Dataset) -> None:
+    """Train one network and keep its figures."""
+    own = folder / f"{name.replace(',', '').replace(' ', '_')}-{seed}"
+    kept = own / "figures.json"
+    if kept.exists():
+        return
+    print(name, seed, flush=True)
+    architecture = NETWORKS[name]
+    recipe = replace(RECIPE, network=architecture)
+    trained = train_retinaface([learnt], own, recipe, seed=seed, progress=False)
+    network = architecture.build()
+    network.load_state_dict(load_npz(trained.weights)[1])
+    kept.write_text(json.dumps({"name": name, "seed": seed, **figures(network, measured)}, indent=2) + "\n")
+
+
+def figures(network: Module, dataset: Dataset) -> dict[str, Any]:
+    """Measure a trained network: recall by size, average precision, fit of the boxes that are right."""
+    accelerate(network).eval()
+    detector = LayerDetector(network, RetinaFaceSettings(score_threshold=DOUBTFUL))
+    found = predict(dataset, detector, jobs=1, progress=False)
+    curves = {
+        threshold: average_precision(found, dataset.annotations, iou_threshold=threshold)
+        for threshold in (0.5, 0.75)
+    }
+    affordable = curves[0.5].false_positives <= MISTAKES * len(dataset)
+    score = float(curves[0.5].thresholds[affordable].min(initial=1))
+    good, likely = above(found, score), above(found, SCORE)
+    by_size = recall_by_size(good, dataset.annotations, edges=SIZE_EDGES)
+    return {
+        "recall": [recall.value for recall in by_size.values()],
+        "faces": [recall.faces for recall in by_size.values()],
+        "score": score,
+        "ap50": curves[0.5].value,
+        "ap75": curves[0.75].value,
+        "recall_at_half": curves[0.5].at(SCORE)[1],
+        "precision_at_half": curves[0.5].at(SCORE)[0],
+        "iou": mean_iou(good, dataset),
+        "iou_at_half": mean_iou(likely, dataset),
+    }
+
+
+def above(found: Sequence[Detections], score: float) -> list[Detections]:
+    """Keep the detections that score so much."""
+    return [one[one.scores >= score] for one in found]
+
+
+def mean_iou(found: Sequence[Detections], dataset: Dataset) -> float:
+    """Return the mean IoU of the true positives with their faces."""
+    overlaps = []
+    for one, annotated in zip(found, dataset.annotations, strict=True):
+        face = match_detections(one.boxes, annotated).face
+        right = face >= 0
+        overlaps.append(iou(one.boxes[right], annotated.boxes)[np.arange(right.sum()), face[right]])
+    every = np.concatenate(overlaps)
+    return float(every.mean()) if len(every) else float("nan")
+
+
+def write_tables(folder: Path) -> None:
+    """Write the tables of all figures that are there: means over the seeds, and the range."""
+    done = [json.loads(path.read_text()) for path in sorted(folder.glob("*/figures.json"))]
+    lines: list[str] = []
+    bins = [f"{low} to {high} px" for low, high in pairwise(SIZE_EDGES)]
+    bins.append(f"{SIZE_EDGES[-1]} px and more")
+    lines += ["| network | " + " | ".join(bins) + " |", "|---|" + "---|" * len(bins)]
+    for name in NETWORKS:
+        runs = [one for one in done if one["name"] == name]
+        if runs:
+            cells = [spread([one["recall"][k] for one in runs]) for k in range(len(bins))]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    if done:
+        lines += [f"| *faces* | {' | '.join(str(count) for count in done[0]['faces'])} |"]
+    columns = {
+        "AP at IoU 0.5": "ap50",
+        "AP at IoU 0.75": "ap75",
+        "mean IoU of true positives": "iou",
+        "recall at score 0.5": "recall_at_half",
+        "precision at score 0.5": "precision_at_half",
+    }
+    lines += ["", "| network | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for name in NETWORKS:
+        runs = [one for one in done if one["name"] == name]
+        if runs:
+            cells = [spread([one[key] for one in runs]) for key in columns.values()]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    (folder / "tables.md").write_text("\n".join(lines) + "\n")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the mean, and from where to where the seeds went if there are several."""
+    mean = f"{np.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f})"
+
+
+if __name__ == "__main__":
+    main()
