@@ -12,6 +12,7 @@ from minidet.boxes.matching import (
     MatchThresholds,
     match_anchors,
 )
+from minidet.boxes.mesh_coding import decode_vertices, encode_vertices
 from minidet.boxes.mirror import mirror_boxes, mirror_landmarks
 from minidet.boxes.nms import nms
 from minidet.boxes.soft_nms import soft_nms
@@ -32,8 +33,10 @@ __all__ = [
     "corners_to_centre",
     "decode_boxes",
     "decode_landmarks",
+    "decode_vertices",
     "encode_boxes",
     "encode_landmarks",
+    "encode_vertices",
     "generate_anchors",
     "iou",
     "match_anchors",
