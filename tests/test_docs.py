@@ -14,15 +14,16 @@ import pytest
 from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface.blocks import ConvBlock, DepthwiseBlock
 from minidet.models.retinaface.context import Context
-from minidet.models.retinaface.fpn import FPN
+from minidet.models.retinaface.fpn import FPN, FivePyramid
 from minidet.models.retinaface.heads import Heads
-from minidet.models.retinaface.mobilenet_v1 import DepthwiseSeparable, MobileNetV1
+from minidet.models.retinaface.mobilenet_v1 import DepthwiseSeparable, FourStageMobileNetV1, MobileNetV1
+from minidet.models.retinaface.resnet import Bottleneck, ResNet
 from minidet.models.retinaface.retinaface import RetinaFaceNet
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ROOT / "docs" / "networks"
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
-NETWORK_PAGES = ["pnet", "rnet", "onet", "retinaface"]
+NETWORK_PAGES = ["pnet", "rnet", "onet", "retinaface", "retinaface_sizes"]
 
 link_docs = runpy.run_path(str(ROOT / "scripts" / "link_docs.py"))
 definitions, relinked, LINK = link_docs["definitions"], link_docs["relinked"], link_docs["LINK"]
@@ -194,6 +195,7 @@ def zeros(*shape):
 
 
 # A module of each kind, what its forward is given, and the letters in its column of shapes.
+FINE = {"H1": 20, "W1": 21, "H2": 10, "W2": 11, "H6": 1, "W6": 1}
 LEVELS = {"H3": 5, "W3": 6, "H4": 3, "W4": 3, "H5": 2, "W5": 2}
 ANCHORS = {"A3": 60, "A4": 18, "A5": 8, "A": 86}
 RUNS = {
@@ -206,6 +208,23 @@ RUNS = {
         FPN((64, 128, 256), 64),
         {"c3": zeros(2, 64, 5, 6), "c4": zeros(2, 128, 3, 3), "c5": zeros(2, 256, 2, 2)},
         LEVELS,
+    ),
+    "ResNet": (ResNet((1, 1, 1, 1), finest=2), {"x": zeros(2, 3, 40, 42)}, LEVELS | FINE),
+    "FourStageMobileNetV1": (FourStageMobileNetV1(), {"x": zeros(2, 3, 40, 42)}, LEVELS | FINE),
+    "FivePyramid": (
+        FivePyramid((32, 64, 128, 256), 64),
+        {
+            "c2": zeros(2, 32, 10, 11),
+            "c3": zeros(2, 64, 5, 6),
+            "c4": zeros(2, 128, 3, 3),
+            "c5": zeros(2, 256, 2, 2),
+        },
+        LEVELS | FINE,
+    ),
+    "Bottleneck": (
+        Bottleneck(5, 2, stride=2),
+        {"x": zeros(2, 5, 5, 8)},
+        {"C": 2, "H": 5, "W": 8, "s": 2},
     ),
     "Context": (Context(8), {"x": zeros(2, 8, 5, 6)}, {"C": 8, "H": 5, "W": 6}),
     "Heads": (Heads(8, 3), {"x": zeros(2, 8, 5, 6)}, {"H": 5, "W": 6, "K": 3}),

@@ -50,6 +50,9 @@ Recipe = TypeVar("Recipe", MTCNNRecipe, RetinaFaceRecipe)
 KEPT_FOR_VALIDATION = 200
 """At most so many photographs are kept for measuring, where the user names none."""
 
+RATE_OF_RESNETS = 1e-3
+"""The small recipe's rate is for the small network; in one fifty times as large its steps are too long."""
+
 HELD_OUT = "held_out.txt"
 """In the folder of a run, the names of what was measured on and not learnt from."""
 
@@ -208,6 +211,10 @@ def retinaface_recipe(options: argparse.Namespace, network: Architecture | None 
         "reference": RETINAFACE_REFERENCE,
     }
     recipe = _changed(named[options.recipe], options, options.steps[0] if options.steps else None)
+    large = network is not None and network.backbone != "mobilenet025"
+    if large and options.recipe == "small" and options.lr is None:
+        rate = min(recipe.optimisation.lr, RATE_OF_RESNETS)
+        recipe = replace(recipe, optimisation=replace(recipe.optimisation, lr=rate))
     if options.size is not None:
         recipe = replace(recipe, augment=replace(recipe.augment, size=int(options.size)))
     norms: Literal["learn", "frozen", "reestimated"] = options.norms or (

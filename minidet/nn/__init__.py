@@ -2,6 +2,7 @@
 
 from minidet.nn.activation import LeakyReLU, PReLU, ReLU
 from minidet.nn.conv import Conv2d, DepthwiseConv2d
+from minidet.nn.cost import multiply_adds
 from minidet.nn.init import (
     caffe_xavier,
     fans,
@@ -39,6 +40,7 @@ __all__ = [
     "initialise",
     "kaiming_normal",
     "kaiming_uniform",
+    "multiply_adds",
     "reestimate_batch_norms",
     "xavier_normal",
     "xavier_uniform",

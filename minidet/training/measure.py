@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from minidet import fast
-from minidet._typing import RGBImage
+from minidet._typing import Float32Array, RGBImage
+from minidet.boxes.coding import VARIANCES
 from minidet.datasets import Dataset
 from minidet.detections import Detections
 from minidet.detectors import MTCNNSettings, RetinaFaceSettings, detect_mtcnn, detect_retinaface
 from minidet.evaluation import Evaluation, FaceDetector, measure, predict
 from minidet.image import mtcnn_input
 from minidet.models.retinaface import RetinaFaceNet
+from minidet.models.retinaface.cascade import MOST_SHIFT, limit_boxes
 from minidet.nn import Module
 from minidet.training.objectives import SampleType
 from minidet.training.sampling import Proposer, SampleStore, stage_recall
@@ -71,8 +73,15 @@ class LayerDetector:
 
     def detect(self, source: RGBImage, /) -> Detections:
         """Find the faces of one image."""
-        network = self.network
-        return detect_retinaface(source, network.predict, self.settings, anchors=network.anchors)
+        return detect_retinaface(source, self._predict, self.settings, anchors=self.network.anchors)
+
+    def _predict(self, x: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Predict, within bounds: after its first steps a deep network says more than a box can hold."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            box_deltas, scores, landmark_deltas = self.network.predict(x)
+        farthest = MOST_SHIFT / VARIANCES[0]
+        points = np.nan_to_num(landmark_deltas).clip(-farthest, farthest)
+        return limit_boxes(np.nan_to_num(box_deltas)), scores, points
 
 
 def measure_retinaface(network: Module, dataset: Dataset) -> dict[str, float]:

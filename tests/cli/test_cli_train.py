@@ -161,6 +161,41 @@ def test_fine_tuning_from_shipped_weights(tmp_path, norms):
     assert kept == (norms == "frozen")
 
 
+@pytest.mark.parametrize("network", ["mobilenet025_p2p6_shared", "mobilenet025_cascade"])
+def test_weights_remember_their_network(tmp_path, monkeypatch, network):
+    folder, further = tmp_path / "run", tmp_path / "further"
+    assert main([*RETINAFACE, "--network", network, "--steps", "2", "--out", str(folder)]) == 0
+    assert load_npz(folder / "retinaface.npz")[0] == f"retinaface_{network}"
+    train = next(record for record in RunLog.read(folder / "log.jsonl") if record["kind"] == "train")
+    branches = ("first_", "second_") if "cascade" in network else ("",)
+    tasks = {f"{branch}{task}" for branch in branches for task in ("classification", "box", "landmark")}
+    assert set(train) == {"kind", "step", "loss", "lr", *tasks}
+    detector = minidet.RetinaFace(weights=folder / "retinaface.npz", score_threshold=0.01)
+    faces = detector.detect(np.zeros((96, 96, 3), np.uint8))
+    assert np.isfinite(faces.boxes).all()
+
+    # Fine-tuning takes the network from the weights; frozen norms leave the stem alone.
+    init = ["--init", str(folder / "retinaface.npz"), "--norms", "frozen", "--steps", "1"]
+    assert main([*RETINAFACE, *init, "--out", str(further)]) == 0
+    architecture, tuned = load_npz(further / "retinaface.npz")
+    assert architecture == f"retinaface_{network}"
+    first = weights_of(folder / "retinaface.npz")
+    stem = "trunk.backbone.stage1.0.conv.weight"
+    still = {name for name in first if np.array_equal(first[name], tuned[name])}
+    assert stem in still
+    assert {name for name in first if name.endswith("conv.weight")} - still
+
+
+@pytest.mark.slow
+def test_resnet_trains_a_step_from_the_command_line(tmp_path):
+    arguments = [*RETINAFACE[:4], "--size", "64", "--batch-size", "2", "--network", "resnet50_p2p6"]
+    assert main([*arguments, "--val", "synthetic:2,size=64x64", "--steps", "1", "--out", str(tmp_path)]) == 0
+    assert load_npz(tmp_path / "retinaface.npz")[0] == "retinaface_resnet50_p2p6"
+    record = RunLog.read(tmp_path / "log.jsonl")[0]
+    assert record["kind"] == "train"
+    assert 0 < record["loss"] < 1e4
+
+
 @pytest.mark.parametrize("with_landmarks", [False, True])
 def test_fine_tuning_without_landmarks_is_warned_of(tmp_path, caplog, with_landmarks):
     drawn = synthetic_dataset(4, seed=3).annotations
@@ -230,6 +265,12 @@ def test_mtcnn_fine_tunes_from_the_released_weights(tmp_path, monkeypatch):
     [
         (["train", "mtcnn", "--data", DATA, "--norms", "frozen"], "--norms is for retinaface"),
         (["train", "mtcnn", "--data", DATA, "--size", "96"], "--size is for retinaface"),
+        (["train", "mtcnn", "--data", DATA, "--network", "resnet50"], "--network is for retinaface"),
+        ([*RETINAFACE, "--network", "resnet18"], "'retinaface_resnet18' is the name of no RetinaFace"),
+        (
+            [*RETINAFACE, "--network", "resnet50", "--init", "retinaface_mobilenet025"],
+            "is for retinaface_mobilenet025; expected weights for retinaface_resnet50",
+        ),
         (["train", "retinaface", "--data", DATA, "--min-face", "12"], "--min-face is for mtcnn"),
         (["train", "mtcnn", "--data", DATA, "--recipe", "reference"], "--recipe reference is for retinaface"),
         ([*RETINAFACE, "--steps", "1,2,3"], "--steps 1,2,3; expected one number for retinaface"),

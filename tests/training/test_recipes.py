@@ -6,7 +6,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from minidet.boxes import CASCADE_THRESHOLDS
 from minidet.errors import InputError
+from minidet.models.retinaface import Architecture
+from minidet.nn import kaiming_normal
 from minidet.nn.parameter import Parameter
 from minidet.training.optim import SGD, AdamW
 from minidet.training.recipes import (
@@ -23,6 +26,7 @@ from minidet.training.recipes import (
     Length,
     Optimisation,
 )
+from minidet.training.train_retinaface import first_network, learnt_parameters
 
 ALL = [
     PNET,
@@ -111,6 +115,31 @@ def test_refuses_impossible_optimisation(options):
 def test_refuses_impossible_recipes(recipe, options):
     with pytest.raises(InputError, match="Recipe: "):
         replace(recipe, **options)
+
+
+def test_a_cascade_has_thresholds_of_its_own():
+    cascade = replace(RETINAFACE, network=Architecture(cascade=True))
+    assert RETINAFACE.thresholds == RETINAFACE.loss.thresholds
+    assert cascade.thresholds == cascade.cascade_thresholds[0]
+    assert (cascade.thresholds.positive, cascade.thresholds.negative) == (0.7, 0.3)
+    loss = cascade.cascade_loss
+    assert (loss.first.thresholds, loss.second.thresholds) == cascade.cascade_thresholds
+    for branch in (loss.first, loss.second):
+        assert replace(branch, thresholds=RETINAFACE.loss.thresholds) == RETINAFACE.loss
+    assert loss.second_weight == 1
+    assert RETINAFACE_PAPER.cascade_thresholds == CASCADE_THRESHOLDS
+
+
+@pytest.mark.parametrize(("backbone", "slope"), [("mobilenet025", 0.1), ("resnet50", 0.0)])
+def test_first_weights_are_drawn_for_the_rectifier_behind_them(backbone, slope):
+    recipe = replace(RETINAFACE, network=Architecture(backbone, shared_heads=True))
+    network = first_network(None, recipe, None, seed=3)
+    weight = network.parameters()[recipe.network.stem].data
+    expected = kaiming_normal(weight.shape, np.random.default_rng(3), negative_slope=slope)
+    np.testing.assert_array_equal(weight, expected)
+    frozen = replace(recipe, norms="frozen")
+    left_out = network.parameters().keys() - learnt_parameters(network, frozen)
+    assert left_out == {recipe.network.stem}
 
 
 def test_without_warm_up_the_rate_begins_at_its_highest():

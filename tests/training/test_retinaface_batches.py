@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from minidet.boxes import (
+    PAPER_ANCHORS,
     PAPER_THRESHOLDS,
     REFERENCE_THRESHOLDS,
     decode_boxes,
@@ -204,6 +205,31 @@ def test_targets_decode_to_the_labels_of_the_samples(drawn):
         np.testing.assert_allclose(boxes, sample.boxes[~sample.ignore][face], atol=1e-3)
         np.testing.assert_allclose(points, sample.landmarks[~sample.ignore][face], atol=1e-3)
     assert start == len(targets.box_deltas) > 8
+
+
+def test_a_cascade_gets_the_faces_as_well(photographs):
+    ignored = [8, 8, 30, 30]
+    annotations = [
+        Annotation(one.path, one.name, [[20, 20, 60, 60], ignored], ignore=[False, True])
+        for one in photographs
+    ]
+    dataset = Dataset(annotations, "test")
+    source = batches_of(dataset, settings=WHOLE, with_faces=True)
+    targets = source.batch(0).targets
+    samples = source.samples(0)
+    assert len(targets.faces) == len(samples) == 4
+    for faces, sample in zip(targets.faces, samples, strict=True):
+        np.testing.assert_array_equal(faces.boxes, sample.boxes[:1])
+        np.testing.assert_array_equal(faces.ignored, [ignored])
+        assert faces.landmarks.shape == (1, 5, 2)
+        assert faces.has_landmarks.tolist() == [False]
+    assert batches_of(dataset, settings=WHOLE).batch(0).targets.faces is None
+
+
+def test_other_anchors(drawn):
+    source = batches_of(drawn, anchors=PAPER_ANCHORS, thresholds=PAPER_THRESHOLDS)
+    np.testing.assert_array_equal(source.anchors, PAPER_ANCHORS.lay(96, 96))
+    assert source.batch(0).targets.positive.shape == (4, len(source.anchors))
 
 
 def test_unreadable_photographs_are_named_and_counted(photographs, caplog):
