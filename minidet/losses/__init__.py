@@ -9,12 +9,14 @@ gradient is that of the value with respect to the first argument. ``reduction`` 
 "mean"    their mean, a Python float         of the mean, which is that of the sum over their number
 ========  =================================  =========================================================
 
-There is one loss per sample for classification and meshes, and one per element for ``smooth_l1`` and
-``squared_error``, as in PyTorch. No losses at all have the sum 0.0 and no mean, which is an ``InputError``.
+There is one loss per sample for classification, meshes and pictures, and one per element for ``smooth_l1``
+and ``squared_error``, as in PyTorch. No losses at all have the sum 0.0 and no mean, which is an
+``InputError``.
 """
 
 from minidet.losses.focal import focal_loss
 from minidet.losses.mesh import edge_length_l1, vertex_l1
+from minidet.losses.pixel import pixel_l1
 from minidet.losses.smooth_l1 import smooth_l1
 from minidet.losses.softmax_cross_entropy import softmax_cross_entropy
 from minidet.losses.squared_error import squared_error
@@ -22,6 +24,7 @@ from minidet.losses.squared_error import squared_error
 __all__ = [
     "edge_length_l1",
     "focal_loss",
+    "pixel_l1",
     "smooth_l1",
     "softmax_cross_entropy",
     "squared_error",

@@ -47,6 +47,10 @@ def focal_loss(draw, **options):
     return loss_cases.classification("focal_loss", draw(1, 2000), 2, **options)
 
 
+def pixel_l1(draw, **options):
+    return loss_cases.drawn(draw(1, 4), draw(1, 20), draw(1, 20), **options)
+
+
 def smooth_l1(draw, **options):
     shape = tuple(draw(1, 20) for _ in range(draw(1, 4)))
     return loss_cases.regression("smooth_l1", shape, beta=draw(0, 30) / 9, **options)
@@ -65,7 +69,15 @@ def vertex_l1(draw, **options):
     return loss_cases.faces("vertex_l1", draw(1, 16), draw(1, 1200), **options)
 
 
-MAKERS = [edge_length_l1, focal_loss, smooth_l1, softmax_cross_entropy, squared_error, vertex_l1]
+MAKERS = [
+    edge_length_l1,
+    focal_loss,
+    pixel_l1,
+    smooth_l1,
+    softmax_cross_entropy,
+    squared_error,
+    vertex_l1,
+]
 
 
 def random_cases():

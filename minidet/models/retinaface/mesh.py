@@ -1,8 +1,8 @@
-r"""The dense regression branch: one more number or many for every anchor, beside face, box and landmarks.
+r"""The dense regression branch: many more numbers for every anchor, beside face, box and landmarks.
 
-Two papers use it for two things. In the later one (CVPR 2020) it says where the vertices of a mesh are, three
-numbers for each. In the earlier one (arXiv 2019) it says from which code, by which camera and in which light a
-mesh looks like the face; ``pixel.py`` makes a picture of that::
+The two papers use it for two things. In the later one (CVPR 2020) it says where the vertices of a mesh are,
+three numbers for each. In the earlier one (arXiv 2019) it says from which code, by which camera and in which
+light a mesh looks like the face; ``pixel.py`` makes a picture of that::
 
     maps ── context ●── heads ──────▶ box_deltas, logits, landmark_deltas
                     └── dense ──────▶ (N, A, 3 V) vertices, or (N, A, code + 7 + 9) parameters
@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from minidet._check import check_whole
 from minidet._typing import FloatArray
 from minidet.boxes import AnchorSettings
 from minidet.errors import InputError
 from minidet.models.retinaface.architecture import Architecture
-from minidet.models.retinaface.heads import per_anchor, per_position
+from minidet.models.retinaface.heads import _per_anchor, _per_position
 from minidet.models.retinaface.levels import Outputs, PerLevel
 from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk
 from minidet.nn import Conv2d, Module
@@ -49,9 +47,11 @@ class DenseHeads(Module):
         self.dense = PerLevel(levels, [Conv2d(in_channels, anchors_per_position * values, 1) for _ in levels])
 
     def forward(self, maps: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
-        """Compute box_deltas (N, A, 4), logits (N, A, 2), landmark_deltas (N, A, 10), dense (N, A, values)."""
+        """Compute box_deltas, logits, landmark_deltas and dense, (N, A, 4 | 2 | 10 | values)."""
         outputs = self.heads.forward(maps)
-        levels = [per_anchor(level, self.values) for level in self.dense.forward(maps)]  # (N, A_level, values)
+        levels = [
+            _per_anchor(level, self.values) for level in self.dense.forward(maps)
+        ]  # (N, A_level, values)
         self.keep_for_backward([x.shape[2:] for x in maps])
         return *outputs, concat_forward(levels, axis=1)
 
@@ -67,7 +67,7 @@ class DenseHeads(Module):
         positions = [H * W for H, W in planes]
         anchors = [grad_dense.shape[1] // sum(positions) * one for one in positions]  # of each level
         grad_levels = concat_backward(grad_dense, anchors, axis=1)
-        grads = [per_position(grad, plane) for grad, plane in zip(grad_levels, planes, strict=True)]
+        grads = [_per_position(grad, plane) for grad, plane in zip(grad_levels, planes, strict=True)]
         grads_by_dense = self.dense.backward(grads)
         grads_by_heads = self.heads.backward(grad_box_deltas, grad_logits, grad_landmark_deltas)
         # The maps are used twice, so the gradients add.
@@ -152,7 +152,8 @@ def dense_net(values: int, architecture: Architecture | None = None) -> DenseNet
 
     Examples
     --------
-    >>> network = dense_net(3 * 5)
+    >>> import numpy as np
+    >>> network = dense_net(3 * 5).eval()
     >>> [output.shape for output in network.forward(np.zeros((1, 3, 32, 32), np.float32))]
     [(1, 42, 4), (1, 42, 2), (1, 42, 10), (1, 42, 15)]
     """
@@ -160,7 +161,9 @@ def dense_net(values: int, architecture: Architecture | None = None) -> DenseNet
     chosen = architecture or Architecture(shared_heads=True)
     network = chosen.build()
     if not isinstance(network, PyramidNet):
-        raise InputError(f"dense_net: {chosen.name} has no single branch; expected shared heads or five levels")
+        raise InputError(
+            f"dense_net: {chosen.name} has no single branch; expected shared heads or five levels"
+        )
     levels, contexts = network.trunk.levels, network.branch.contexts
     channels = 64 if chosen.backbone == "mobilenet025" else 256
     heads = DenseHeads(network.branch.heads, levels, channels, chosen.anchors.per_position, values)
