@@ -155,7 +155,8 @@ class MeshFaceAnnotation(Annotation):
             side,
         )
         rng = np.random.default_rng([self.seed, self.number, BACKGROUND])
-        patches = rng.integers(30, 226, (4, 4, 3), np.uint8)  # soft spots of any colour
+        colour, spots = rng.integers(40, 216, 3), rng.integers(-25, 26, (4, 4, 3))
+        patches = (colour + spots).astype(np.float32)
         canvas = resize_bilinear(patches, side, side)
         covered = cache.shown[0] >= 0
         canvas[covered] = 255 * np.clip(picture[covered], 0, 1)
