@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minidet._check import check_whole
 from minidet._typing import Float32Array, IntArray, RGBImage
@@ -27,10 +28,13 @@ class DenseTargets(NamedTuple):
         With meshes.
     crops : (P, side, side, 3) float32 array
         What the positive anchors cover, 0 to 1.
+    visible : (P, side, side) bool array
+        Which pixels of the crops show nothing but the face.
     """
 
     faces: RetinaFaceTargets
     crops: Float32Array
+    visible: NDArray[np.bool_]
 
 
 class MeshFaceBatches:
@@ -106,7 +110,7 @@ class MeshFaceBatches:
         """
         check_whole("MeshFaceBatches", "step", step, least=0)
         numbers = [self._number(step * self.batch_size + place) for place in range(self.batch_size)]
-        images = [self._picture(number) for number in numbers]
+        images, masks = zip(*(self._picture(number) for number in numbers), strict=True)
         annotations = [self.dataset.annotations[number] for number in numbers]
         boxes = [one.boxes for one in annotations]
         faces = retinaface_targets(
@@ -119,8 +123,9 @@ class MeshFaceBatches:
         vertices = [one.vertices for one in annotations]
         faces = with_meshes(faces, self.anchors, boxes, vertices, self.dataset.topology, self.thresholds)
         crops = anchor_crops(images, self.anchors, faces.positive, self.side)
+        visible = anchor_crops(masks, self.anchors, faces.positive, self.side)[..., 0] == 1
         x = np.concatenate([retinaface_input(image) for image in images])  # (N, 3, H, W)
-        return Batch(x, DenseTargets(faces, crops), [one.name for one in annotations])
+        return Batch(x, DenseTargets(faces, crops, visible), [one.name for one in annotations])
 
     def _number(self, position: int) -> int:
         """Return which picture is number ``position`` of the row of all, counted from the first batch on."""
@@ -130,5 +135,8 @@ class MeshFaceBatches:
     def _shuffle(self, epoch: int) -> IntArray:
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
 
-    def _draw(self, number: int) -> RGBImage:
-        return self.dataset.annotations[number].read()
+    def _draw(self, number: int) -> tuple[RGBImage, RGBImage]:
+        """Return the picture and, as another picture, white where the face is."""
+        annotation = self.dataset.annotations[number]
+        mask = np.repeat(255 * annotation.mask()[..., None].astype(np.uint8), 3, axis=2)
+        return annotation.read(), mask

@@ -56,6 +56,7 @@ def test_the_picture_shows_the_face_that_it_was_drawn_from():
     (picture,), cache = render_forward(*arguments, head_topology().triangles, side)
     covered = cache.shown[0] >= 0
     image = annotation.read()
+    np.testing.assert_array_equal(annotation.mask(), covered)
     assert 0.1 < covered.mean() < 0.8
     wanted = np.clip(255 * picture[covered], 0, 255)
     assert np.abs(image[covered] - wanted).max() <= 0.5 + 1e-9

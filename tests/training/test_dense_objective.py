@@ -62,7 +62,7 @@ def test_the_mesh_of_each_positive_anchor_is_that_of_its_face():
     image, anchor = np.nonzero(targets.positive)
     assert len(image) >= 4
     decoded = decode_vertices(targets.vertices, ANCHORS[anchor])
-    for n, vertices, box in zip(image, decoded, targets.box_deltas, strict=True):
+    for n, vertices in zip(image, decoded, strict=True):
         distances = [np.abs(vertices[:, :2] - mesh[:, :2]).max() for mesh in MESHES[n]]
         assert min(distances) < 1e-9
         nearest = MESHES[n][int(np.argmin(distances))]
@@ -72,7 +72,7 @@ def test_the_mesh_of_each_positive_anchor_is_that_of_its_face():
 
 def test_a_face_without_a_mesh_is_not_asked_for_one():
     targets = faces()
-    image, anchor = np.nonzero(targets.positive)
+    image, _ = np.nonzero(targets.positive)
     assert not targets.has_mesh.all()
     assert targets.has_mesh[image == 2].all()
     assert np.isfinite(targets.vertices).all()
@@ -138,17 +138,19 @@ def pixel_case():
     targets = faces()
     topology, made = decoder()
     branch = PixelBranch(made, topology, side=8)
-    crops = 0.5 + 0.2 * Numbers("crops").real(int(targets.positive.sum()), 8, 8, 3)
+    P = int(targets.positive.sum())
+    crops = 0.5 + 0.2 * Numbers("crops").real(P, 8, 8, 3)
+    visible = Numbers("visible").whole(0, 2, P, 8, 8) > 0
     *others, dense = outputs(20)
-    return targets, branch, crops, others, 0.1 * dense
+    return targets, branch, crops, visible, others, 0.1 * dense
 
 
 def test_pixel_objective_is_in_grey_levels():
-    targets, branch, crops, others, dense = pixel_case()
-    objective = pixel_objective(*others, dense, targets, crops, branch, settings=SETTINGS)
+    targets, branch, crops, visible, others, dense = pixel_case()
+    objective = pixel_objective(*others, dense, targets, crops, visible, branch, settings=SETTINGS)
     plain = retinaface_objective(*others, targets, settings=SETTINGS)
     pictures, covered = branch.forward(dense[targets.positive])
-    pixel, _ = pixel_l1(pictures, crops, covered)
+    pixel, _ = pixel_l1(pictures, crops, covered & visible)
     assert objective.parts["pixel"] == pytest.approx(255 * pixel, rel=1e-12)
     assert objective.value == pytest.approx(plain.value + 0.01 * 255 * pixel, rel=1e-12)
     for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
@@ -158,13 +160,15 @@ def test_pixel_objective_is_in_grey_levels():
 
 def test_pixel_objective_gradient_of_colours():
     # Light and colours move nothing, so there are no jumps at all.
-    targets, branch, crops, others, dense = pixel_case()
-    objective = pixel_objective(*others, dense, targets, crops, branch, settings=SETTINGS, pixel_weight=0.5)
+    targets, branch, crops, visible, others, dense = pixel_case()
+    objective = pixel_objective(
+        *others, dense, targets, crops, visible, branch, settings=SETTINGS, pixel_weight=0.5
+    )
     image, anchor = np.argwhere(targets.positive)[-1]
     light = dense[image, anchor, -6:]
 
     def loss():
-        arguments = (*others, dense, targets, crops, branch)
+        arguments = (*others, dense, targets, crops, visible, branch)
         return pixel_objective(*arguments, settings=SETTINGS, pixel_weight=0.5).value
 
     assert_gradients(
@@ -173,21 +177,23 @@ def test_pixel_objective_gradient_of_colours():
 
 
 def test_no_positive_anchor_costs_no_pixel():
-    targets, branch, crops, others, dense = pixel_case()
+    _, branch, crops, visible, others, dense = pixel_case()
     nobody = faces([np.zeros((0, 4))] * 3, [np.zeros((0, 20, 3))] * 3)
-    objective = pixel_objective(*others, dense, nobody, crops[:0], branch, settings=SETTINGS)
+    objective = pixel_objective(*others, dense, nobody, crops[:0], visible[:0], branch, settings=SETTINGS)
     assert objective.parts["pixel"] == 0
     assert not objective.gradients[3].any()
 
 
 def test_pixel_objective_refuses():
-    targets, branch, crops, others, dense = pixel_case()
+    targets, branch, crops, visible, others, dense = pixel_case()
     with pytest.raises(InputError, match="pixel_weight=-1"):
-        pixel_objective(*others, dense, targets, crops, branch, pixel_weight=-1)
+        pixel_objective(*others, dense, targets, crops, visible, branch, pixel_weight=-1)
     with pytest.raises(InputError, match=r"expected \(3, \d+, 20\)"):
-        pixel_objective(*others, dense[..., 1:], targets, crops, branch)
+        pixel_objective(*others, dense[..., 1:], targets, crops, visible, branch)
+    with pytest.raises(InputError, match=r"`visible` has shape .* one mask per crop"):
+        pixel_objective(*others, dense, targets, crops, visible[1:], branch, settings=SETTINGS)
     with pytest.raises(InputError, match="pixel_l1: `crops` has shape"):
-        pixel_objective(*others, dense, targets, crops[1:], branch, settings=SETTINGS)
+        pixel_objective(*others, dense, targets, crops[1:], visible, branch, settings=SETTINGS)
 
 
 def test_crops_are_in_the_order_of_the_targets():
@@ -224,6 +230,8 @@ def test_batches_are_a_function_of_their_number():
     assert batch.x.shape == (2, 3, 64, 64)
     assert batch.targets.faces.vertices.shape == (P, 399, 3)
     assert batch.targets.crops.shape == (P, 16, 16, 3)
+    assert batch.targets.visible.shape == (P, 16, 16)
+    assert 0.1 < batch.targets.visible.mean() < 0.9
     for number, row in zip(batch.names, batch.targets.faces.positive, strict=True):
         assert row.any(), number
 

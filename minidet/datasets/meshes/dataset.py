@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minidet._check import check_whole
 from minidet._typing import Float32Array, Float64Array, RGBImage
@@ -142,25 +143,28 @@ class MeshFaceAnnotation(Annotation):
         """(1, V, 3): as :meth:`MeshFace.vertices` has them."""
         return self.face.vertices(self.settings.side)[None].astype(np.float32)
 
+    def mask(self) -> NDArray[np.bool_]:
+        """Return where the picture shows the face, (side, side)."""
+        return self._draw()[1]
+
     def read(self) -> RGBImage:
         """Draw the picture."""
-        side, face = self.settings.side, self.face
-        vertices, colours = coloured_head(face.code)
-        (picture,), cache = render_forward(
-            vertices[None],
-            colours[None],
-            face.camera[None],
-            face.light[None],
-            head_topology().triangles,
-            side,
-        )
+        side = self.settings.side
+        picture, covered = self._draw()
         rng = np.random.default_rng([self.seed, self.number, BACKGROUND])
         colour, spots = rng.integers(40, 216, 3), rng.integers(-25, 26, (4, 4, 3))
         patches = (colour + spots).astype(np.float32)
         canvas = resize_bilinear(patches, side, side)
-        covered = cache.shown[0] >= 0
         canvas[covered] = 255 * np.clip(picture[covered], 0, 1)
         return np.rint(canvas).astype(np.uint8)
+
+    def _draw(self) -> tuple[Float64Array, NDArray[np.bool_]]:
+        """Return the face on black, and where it is."""
+        vertices, colours = coloured_head(self.face.code)
+        camera, light = self.face.camera[None], self.face.light[None]
+        triangles, side = head_topology().triangles, self.settings.side
+        (picture,), cache = render_forward(vertices[None], colours[None], camera, light, triangles, side)
+        return picture, cache.shown[0] >= 0
 
     def usable(self) -> MeshFaceAnnotation:
         """Return the same: every drawn face has an area."""

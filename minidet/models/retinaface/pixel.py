@@ -25,15 +25,15 @@ CAMERA_SIZE, LIGHT_SIZE = 7, 9
 DEPTH = 2
 """Which of the camera's numbers is the distance."""
 
-CAMERA = np.array([0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 7.2])
-"""For zeros of the network: a head that looks straight ahead and is 7.2 / 8 of the anchor high."""
-CAMERA_SCALE = np.array([0.3, 0.3, 0.5, 0.3, 0.3, 0.3, 1.0])
+CAMERA = np.array([0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 6.4])
+"""For zeros of the network: a head that looks straight ahead and is 6.4 / 8 of the anchor high."""
+CAMERA_SCALE = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3])
 """By how much a 1 of the network changes it."""
 
 LIGHT = np.array([0.0, -2.0, 4.0, 0.5, 0.5, 0.5, 0.55, 0.55, 0.55])
 """For zeros of the network: a lamp half-way between camera and head, above both, and as much light from
 everywhere."""
-LIGHT_SCALE = np.array([2.0, 2.0, 2.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2])
+LIGHT_SCALE = np.array([0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
 
 
 class PixelBranch(Module):
@@ -108,7 +108,7 @@ class PixelBranch(Module):
 
 
 def _camera(to_camera: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the camera, and the hyperbolic tangent that bounds its distance, to 0.5 to 1.5 of the usual.
+    """Return the camera, and the hyperbolic tangent that bounds its distance, to 0.9 to 1.1 of the usual.
 
     A network at the beginning of its training says anything, and a head behind the camera has no picture.
     """

@@ -155,6 +155,7 @@ def pixel_objective(
     dense: FloatArray,
     targets: RetinaFaceTargets,
     crops: FloatArray,
+    visible: NDArray[np.bool_],
     branch: PixelBranch,
     *,
     settings: RetinaFaceLossSettings = PAPER,
@@ -175,6 +176,9 @@ def pixel_objective(
         Of them, P anchors are positive.
     crops : (P, side, side, 3) array of the same type
         What the positive anchors cover, 0 to 1; see :func:`anchor_crops`.
+    visible : (P, side, side) bool array
+        Where the crops show the face and not what is around it. Nothing is learnt elsewhere: an outline has
+        no gradient, so a mesh that lies over the background cannot learn to leave it, only to look like it.
     branch : PixelBranch
         Adds to the gradients of its decoder.
     settings : RetinaFaceLossSettings
@@ -200,16 +204,18 @@ def pixel_objective(
     """
     if not (is_number(pixel_weight) and 0 <= pixel_weight < float("inf")):
         raise InputError(f"pixel_objective: pixel_weight={pixel_weight!r}; expected a number from 0 up")
+    P = int(targets.positive.sum())
+    check_shape("pixel_objective", "visible", visible, (P, branch.side, branch.side), "one mask per crop")
     shape = (*logits.shape[:2], branch.parameter_count_per_anchor)
     check_shape("pixel_objective", "dense", dense, shape, "those of the branch for every anchor")
     check_float("pixel_objective", logits=logits, dense=dense, crops=crops)
     check_finite("pixel_objective", "dense", dense, "image", "anchor", "value")
     others = retinaface_objective(box_deltas, logits, landmark_deltas, targets, settings=settings)
     pixel, grad_dense = 0.0, np.zeros_like(dense)
-    if targets.positive.any():
+    if P > 0:
         white = dense.dtype.type(WHITE)
         pictures, covered = branch.forward(dense[targets.positive])  # (P, side, side, 3)
-        pixel, grad_pictures = pixel_l1(white * pictures, white * crops, covered)
+        pixel, grad_pictures = pixel_l1(white * pictures, white * crops, covered & visible)
         grad_dense[targets.positive] = branch.backward(
             (pixel_weight * WHITE * grad_pictures).astype(dense.dtype)
         )
