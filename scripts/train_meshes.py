@@ -40,7 +40,7 @@ def main() -> None:
     pixel_branch()
 
 
-def mesh_branch(steps: int = 600) -> None:
+def mesh_branch(steps: int = 900) -> None:
     """Train a network with a mesh branch, and draw what it finds before and after."""
     started = time.process_time()
     batches = MeshFaceBatches(mesh_face_dataset(PICTURES), batch_size=8, seed=0)
@@ -72,7 +72,7 @@ def mesh_row(network: minidet.models.retinaface.DenseNet, batches: MeshFaceBatch
     return row
 
 
-def pixel_branch(steps: int = 150) -> None:
+def pixel_branch(steps: int = 200) -> None:
     """Train a decoder, then fit code, camera and light to crops; draw crop, first and last picture."""
     started = time.process_time()
     settings = MeshFaceSettings(side=96, heights=(0.6, 0.75))

@@ -103,7 +103,7 @@ class MeshDecoder(Module):
 
     def backward(self, grad_vertices: FloatArray, grad_colours: FloatArray) -> FloatArray:
         """Go back through :meth:`forward`, line by line, to the gradient of the code (N, code_size)."""
-        grad_mesh = np.concatenate([grad_vertices, grad_colours], axis=2)
+        grad_mesh = np.append(grad_vertices, grad_colours, axis=2)  # (N, V, 6)
         grad_x = self.last.backward(grad_mesh)
         grad_x = self.first.backward(self.activation.backward(grad_x))
         return self.spread.backward(grad_x.reshape(len(grad_x), -1))

@@ -100,7 +100,7 @@ class PixelBranch(Module):
         grad_to_camera = grad_camera * CAMERA_SCALE
         grad_to_camera[:, DEPTH] *= CAMERA[DEPTH] * (1 - squashed**2)
         grads = [grad_code, grad_to_camera, grad_to_light]
-        return np.concatenate(grads, axis=1).astype(grad_pictures.dtype)
+        return np.hstack(grads).astype(grad_pictures.dtype)
 
     @property
     def _cuts(self) -> list[int]:
