@@ -23,7 +23,7 @@ from minidet.models.retinaface.retinaface import RetinaFaceNet
 ROOT = Path(__file__).parent.parent
 NETWORKS = ROOT / "docs" / "networks"
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
-NETWORK_PAGES = ["pnet", "rnet", "onet", "retinaface", "retinaface_sizes"]
+NETWORK_PAGES = ["pnet", "rnet", "onet", "retinaface", "retinaface_sizes", "mesh"]
 
 link_docs = runpy.run_path(str(ROOT / "scripts" / "link_docs.py"))
 definitions, relinked, LINK = link_docs["definitions"], link_docs["relinked"], link_docs["LINK"]

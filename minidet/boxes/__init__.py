@@ -20,6 +20,7 @@ from minidet.boxes.matching import (
     MatchThresholds,
     match_anchors,
 )
+from minidet.boxes.mesh_coding import decode_vertices, encode_vertices
 from minidet.boxes.mirror import mirror_boxes, mirror_landmarks
 from minidet.boxes.nms import nms
 from minidet.boxes.soft_nms import soft_nms
@@ -46,10 +47,12 @@ __all__ = [
     "decode_distances",
     "decode_landmarks",
     "decode_points",
+    "decode_vertices",
     "encode_boxes",
     "encode_distances",
     "encode_landmarks",
     "encode_points",
+    "encode_vertices",
     "generate_anchors",
     "iou",
     "match_anchors",

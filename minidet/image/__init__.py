@@ -3,7 +3,7 @@
 from minidet.image.align import ARCFACE_TEMPLATE, align, similarity_transform
 from minidet.image.crop import crop
 from minidet.image.crop_squares import crop_squares
-from minidet.image.draw import draw
+from minidet.image.draw import draw, draw_mesh
 from minidet.image.io import ImageSource, read_image
 from minidet.image.preprocess import mtcnn_input, retinaface_input
 from minidet.image.pyramid import level_size, pyramid_scales
@@ -16,6 +16,7 @@ __all__ = [
     "crop",
     "crop_squares",
     "draw",
+    "draw_mesh",
     "level_size",
     "mtcnn_input",
     "pyramid_scales",

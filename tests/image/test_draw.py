@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from minidet import Detections, draw
-from minidet.image.draw import BOX_COLOUR, LANDMARK_COLOURS
+from minidet.errors import InputError
+from minidet.image import draw_mesh
+from minidet.image.draw import BOX_COLOUR, LANDMARK_COLOURS, MESH_COLOUR
 
 GREY = np.full((100, 80, 3), 90, np.uint8)
 GREY.flags.writeable = False
@@ -123,3 +125,43 @@ def test_on_the_smallest_pictures(shape, scores):
 def test_a_path_will_do(portrait_path, portrait):
     picture = draw(portrait_path, Detections.empty())
     np.testing.assert_array_equal(np.asarray(picture), portrait)
+
+
+# ---- Meshes ----------------------------------------------------------------------------------------
+
+SQUARE = np.array([[[10.0, 20, 0], [40, 20, 0], [10, 50, 0], [40, 50, 0]]])
+TWO = np.array([[0, 1, 2], [1, 3, 2]])
+
+
+def cyan(picture):
+    return (np.asarray(picture) == MESH_COLOUR).all(axis=2)
+
+
+def test_the_edges_of_a_mesh_are_drawn_on_a_copy():
+    image = GREY.copy()
+    lines = cyan(draw_mesh(image, SQUARE, TWO))
+    np.testing.assert_array_equal(image, GREY)
+    assert lines[20, 10:41].all()
+    assert lines[20:51, 10].all()
+    assert lines[50, 10:41].all()
+    assert lines[30, 30]  # the diagonal
+    assert not lines[:20].any()
+    assert not lines[25, 15]
+
+
+def test_triangles_that_look_away_are_not_drawn():
+    assert not cyan(draw_mesh(GREY, SQUARE, TWO[:, ::-1])).any()
+
+
+def test_an_enlarged_picture_has_its_mesh_enlarged():
+    picture = draw_mesh(GREY, SQUARE, TWO, enlarged=3)
+    assert picture.size == (240, 300)
+    assert cyan(picture)[60, 30:121].all()
+
+
+def test_every_face_gets_its_mesh_and_none_gets_none():
+    two = np.concatenate([SQUARE, SQUARE + np.array([25, 0, 0])])
+    assert cyan(draw_mesh(GREY, two, TWO))[20, 35:66].all()
+    assert not cyan(draw_mesh(GREY, SQUARE[:0], TWO)).any()
+    with pytest.raises(InputError, match=r"^draw_mesh: `vertices` has shape \(4, 3\); expected \(G, V, 3\)$"):
+        draw_mesh(GREY, SQUARE[0], TWO)

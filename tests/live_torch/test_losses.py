@@ -55,6 +55,10 @@ def iou_loss(draw, **options):
     return loss_cases.around_a_point(draw(1, 2000), **options)
 
 
+def pixel_l1(draw, **options):
+    return loss_cases.drawn(draw(1, 4), draw(1, 20), draw(1, 20), **options)
+
+
 def smooth_l1(draw, **options):
     shape = tuple(draw(1, 20) for _ in range(draw(1, 4)))
     return loss_cases.regression("smooth_l1", shape, beta=draw(0, 30) / 9, **options)
@@ -78,6 +82,7 @@ MAKERS = [
     edge_length_l1,
     focal_loss,
     iou_loss,
+    pixel_l1,
     smooth_l1,
     softmax_cross_entropy,
     squared_error,

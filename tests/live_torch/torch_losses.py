@@ -71,6 +71,12 @@ def edge_length_l1(vertices, targets, triangles, reduction="mean"):
     return reduce(torch.cat(differences, dim=1).mean(dim=1), reduction)
 
 
+def pixel_l1(pictures, crops, covered, reduction="mean"):
+    """Mean over all pixels of the L1 norm, which counts where a face is drawn."""
+    norms = torch.linalg.vector_norm(pictures - crops, ord=1, dim=3)
+    return reduce((norms * covered).mean(dim=(1, 2)), reduction)
+
+
 def reduce(losses, reduction):
     """Reduce as PyTorch's own losses do."""
     return {"none": losses, "sum": losses.sum(), "mean": losses.mean()}[reduction]
@@ -82,6 +88,7 @@ LOSSES = {
     "focal_loss": focal_loss,
     "focal_loss_as_written": focal_loss_as_written,
     "iou_loss": iou_loss,
+    "pixel_l1": pixel_l1,
     "smooth_l1": functional.smooth_l1_loss,
     "softmax_cross_entropy": lambda logits, labels, reduction="mean": functional.cross_entropy(
         logits, labels, reduction=reduction

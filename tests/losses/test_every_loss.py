@@ -18,6 +18,7 @@ TYPICAL = {
     "edge_length_l1": "edge_length_l1-3x6-triangles9-none",
     "focal_loss": "focal_loss-7x2-gamma2-alpha0.25-none",
     "iou_loss": "iou_loss-5x4-none",
+    "pixel_l1": "pixel_l1-4x2x3-none",
     "smooth_l1": "smooth_l1-2x5x2-beta1-none",
     "softmax_cross_entropy": "softmax_cross_entropy-5x3-none",
     "squared_error": "squared_error-2x5x2-none",
@@ -35,10 +36,10 @@ def integers(options):
 
 
 def one_sample(arrays, options, at):
-    """Return a batch of the sample ``at`` alone; labels go with the samples, triangles are for all."""
+    """Return a batch of the sample ``at`` alone; labels and masks belong to samples, triangles to all."""
     alone = each_array(lambda array: array[at : at + 1], arrays)
-    if "labels" in options:
-        options = {**options, "labels": options["labels"][at : at + 1]}
+    for name in {"labels", "covered"} & options.keys():
+        options = {**options, name: options[name][at : at + 1]}
     return alone, options
 
 

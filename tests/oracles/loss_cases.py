@@ -222,6 +222,30 @@ ODD_MESHES = [
     ("unused-vertex", [O, X, Y, Z], [Z, O, Y, X], [[1, 2, 3]]),
 ]
 
+# ---- Pictures --------------------------------------------------------------------------------------
+
+
+def drawn(N: int, H: int, W: int, **options: Any) -> Case:
+    """N pictures of H x W pixels; about half of the pixels are covered."""
+    name = f"pixel_l1-{N}x{H}x{W}{_ending(options)}"
+    numbers = Numbers(name)
+    arrays = {"pictures": numbers.real(N, H, W, 3), "crops": numbers.real(N, H, W, 3)}
+    options = {"covered": numbers.whole(0, 1, N, H, W) > 0, **options}
+    return Case(name, "pixel_l1", arrays, options)
+
+
+def pixel_l1_cases() -> Iterator[Case]:
+    """Sweep over shapes and reductions; then pictures that are right in some of their numbers."""
+    for (N, H, W), reduction in product([(1, 1, 1), (1, 3, 2), (4, 2, 3)], REDUCTIONS):
+        yield drawn(N, H, W, reduction=reduction)
+    numbers = Numbers("right pictures")
+    for reduction in REDUCTIONS:
+        crops = numbers.real(2, 2, 2, 3)
+        arrays = {"pictures": crops + numbers.whole(-1, 1, 2, 2, 2, 3), "crops": crops}
+        options = {"covered": np.ones((2, 2, 2), np.bool_), "reduction": reduction}
+        yield Case(f"pixel_l1-right-{reduction}", "pixel_l1", arrays, options)
+
+
 # ---- All of them -----------------------------------------------------------------------------------
 
 CASES: dict[str, list[Case]] = {
@@ -229,6 +253,7 @@ CASES: dict[str, list[Case]] = {
     "edge_length_l1": list(edge_length_l1_cases()),
     "focal_loss": list(focal_loss_cases()),
     "iou_loss": list(iou_loss_cases()),
+    "pixel_l1": list(pixel_l1_cases()),
     "smooth_l1": list(smooth_l1_cases()),
     "softmax_cross_entropy": list(softmax_cross_entropy_cases()),
     "squared_error": list(squared_error_cases()),

@@ -366,7 +366,7 @@ UPSAMPLE = Exercise(
 )
 
 
-def _edge_repeated(x: FloatArray, places: FloatArray) -> FloatArray:
+def _edge_sampled(x: FloatArray, places: FloatArray) -> FloatArray:
     return answers.bilinear_samples(np.pad(x, 9, "edge"), places + 9)
 
 
@@ -399,7 +399,7 @@ BILINEAR_SAMPLES = Exercise(
             "You take the pixel above left: between pixels the values are blended.",
             lambda x, places: answers.bilinear_samples(x, np.floor(places)),
         ),
-        Mistake("You repeat the edge: pixels outside of the map are zero.", _edge_repeated),
+        Mistake("You repeat the edge: pixels outside of the map are zero.", _edge_sampled),
         Mistake("Your shares are exchanged: the nearer pixel counts more.", _moved_inside),
         Mistake(
             "Rows and columns are exchanged: a place is (row, column), y before x.",

@@ -13,6 +13,12 @@ from minidet.training.objectives.cascade import (
     cascade_objective,
     cascade_targets,
 )
+from minidet.training.objectives.dense import (
+    anchor_crops,
+    mesh_objective,
+    pixel_objective,
+    with_meshes,
+)
 from minidet.training.objectives.mtcnn import (
     ALPHA_ONET,
     ALPHA_PNET,
@@ -49,11 +55,15 @@ __all__ = [
     "RetinaFaceLossSettings",
     "RetinaFaceTargets",
     "SampleType",
+    "anchor_crops",
     "anchor_free_objective",
     "anchor_free_targets",
     "cascade_objective",
     "cascade_targets",
+    "mesh_objective",
     "mtcnn_objective",
+    "pixel_objective",
     "retinaface_objective",
     "retinaface_targets",
+    "with_meshes",
 ]

@@ -1,0 +1,243 @@
+"""What the dense branches minimise, and what they are fed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minidet.boxes import REFERENCE_ANCHORS, REFERENCE_THRESHOLDS, decode_vertices
+from minidet.datasets.meshes import mesh_face_dataset
+from minidet.errors import InputError
+from minidet.losses import edge_length_l1, pixel_l1, vertex_l1
+from minidet.models.retinaface import PixelBranch
+from minidet.training.mesh_face_batches import MeshFaceBatches
+from minidet.training.objectives import (
+    PAPER,
+    anchor_crops,
+    mesh_objective,
+    pixel_objective,
+    retinaface_objective,
+    retinaface_targets,
+    with_meshes,
+)
+from tests.gradients import assert_gradients
+from tests.mesh.scenes import grid
+from tests.models.test_dense import decoder
+from tests.oracles.cases import Numbers
+
+ANCHORS = REFERENCE_ANCHORS.lay(32, 32).astype(np.float64)
+A = len(ANCHORS)
+SETTINGS = replace(PAPER, thresholds=REFERENCE_THRESHOLDS)
+TOPOLOGY, FLAT = grid(4, 5)
+BOXES = [
+    np.array([[2.0, 3.0, 17.0, 18.0], [14.0, 12.0, 31.0, 30.0]]),
+    np.zeros((0, 4)),
+    np.array([[8.0, 8.0, 25.0, 24.0]]),
+]
+MESHES = [
+    box.reshape(-1, 1, 4)[..., :1] + 8 + 8 * FLAT[None] + Numbers("m").real(len(box), 20, 3) for box in BOXES
+]
+UNKNOWN = [mesh.copy() for mesh in MESHES]
+UNKNOWN[0][1] = np.nan
+
+
+def faces(boxes=BOXES, meshes=UNKNOWN):
+    points = [np.full((len(box), 5, 2), np.nan) for box in boxes]
+    none = [np.zeros(len(box), bool) for box in boxes]
+    targets = retinaface_targets(ANCHORS, boxes, points, none, SETTINGS.thresholds)
+    return with_meshes(targets, ANCHORS, boxes, meshes, TOPOLOGY, SETTINGS.thresholds)
+
+
+def outputs(values, seed="outputs"):
+    numbers = Numbers(seed)
+    return [numbers.real(3, A, size) for size in (4, 2, 10, values)]
+
+
+# ---- Targets ---------------------------------------------------------------------------------------
+
+
+def test_the_mesh_of_each_positive_anchor_is_that_of_its_face():
+    targets = faces(meshes=MESHES)
+    assert targets.has_mesh.all()
+    image, anchor = np.nonzero(targets.positive)
+    assert len(image) >= 4
+    decoded = decode_vertices(targets.vertices, ANCHORS[anchor])
+    for n, vertices in zip(image, decoded, strict=True):
+        distances = [np.abs(vertices[:, :2] - mesh[:, :2]).max() for mesh in MESHES[n]]
+        assert min(distances) < 1e-9
+        nearest = MESHES[n][int(np.argmin(distances))]
+        np.testing.assert_allclose(vertices[:, 2], nearest[:, 2] - nearest[TOPOLOGY.nose, 2], atol=1e-9)
+    assert len(targets.vertices) == int(targets.positive.sum())
+
+
+def test_a_face_without_a_mesh_is_not_asked_for_one():
+    targets = faces()
+    image, _ = np.nonzero(targets.positive)
+    assert not targets.has_mesh.all()
+    assert targets.has_mesh[image == 2].all()
+    assert np.isfinite(targets.vertices).all()
+    full = faces(meshes=MESHES)
+    np.testing.assert_array_equal(targets.vertices[targets.has_mesh], full.vertices[targets.has_mesh])
+
+
+def test_with_meshes_refuses():
+    targets = faces()
+    with pytest.raises(InputError, match="3 `boxes`, 2 `vertices`, targets of 3 images"):
+        with_meshes(targets, ANCHORS, BOXES, MESHES[:2], TOPOLOGY, SETTINGS.thresholds)
+    with pytest.raises(InputError, match=r"`vertices` has shape \(2, 19, 3\); expected \(2, 20, 3\)"):
+        with_meshes(targets, ANCHORS, BOXES, [m[:, 1:] for m in MESHES], TOPOLOGY, SETTINGS.thresholds)
+    moved = [box + 9 for box in BOXES]
+    with pytest.raises(InputError, match="other anchors are positive"):
+        with_meshes(targets, ANCHORS, moved, MESHES, TOPOLOGY, SETTINGS.thresholds)
+
+
+# ---- The mesh --------------------------------------------------------------------------------------
+
+
+def test_mesh_objective_adds_both_terms_with_lambda_three():
+    targets, (*others, dense) = faces(), outputs(60)
+    objective = mesh_objective(*others, dense, targets, TOPOLOGY, settings=SETTINGS)
+    plain = retinaface_objective(*others, targets, settings=SETTINGS)
+    rows = dense.reshape(3, A, 20, 3)[targets.positive][targets.has_mesh]
+    wanted = targets.vertices[targets.has_mesh]
+    mesh = vertex_l1(rows, wanted)[0] + edge_length_l1(rows, wanted, TOPOLOGY.triangles)[0]
+    assert objective.parts["mesh"] == pytest.approx(mesh, rel=1e-12)
+    assert objective.value == pytest.approx(plain.value + 0.01 * mesh, rel=1e-12)
+    for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    used = targets.positive.copy()
+    used[targets.positive] = targets.has_mesh
+    grad = objective.gradients[3]
+    assert grad.shape == dense.shape
+    assert not grad[~used].any()
+    assert grad[used].any(axis=1).all()
+
+
+def test_mesh_objective_gradient():
+    targets, (*others, dense) = faces(), outputs(60)
+    objective = mesh_objective(*others, dense, targets, TOPOLOGY, settings=SETTINGS)
+    image, anchor = np.argwhere(targets.positive)[0]
+    row = dense[image, anchor]
+
+    def loss():
+        return mesh_objective(*others, dense, targets, TOPOLOGY, settings=SETTINGS).value
+
+    assert_gradients(loss, {"dense": row}, {"dense": objective.gradients[3][image, anchor]}, tolerance=1e-5)
+
+
+def test_mesh_objective_refuses_another_size():
+    targets, (*others, dense) = faces(), outputs(57)
+    with pytest.raises(InputError, match=r"`dense` has shape .* expected \(3, \d+, 60\), 3 per vertex"):
+        mesh_objective(*others, dense, targets, TOPOLOGY, settings=SETTINGS)
+
+
+# ---- The picture -----------------------------------------------------------------------------------
+
+
+def pixel_case():
+    targets = faces()
+    topology, made = decoder()
+    branch = PixelBranch(made, topology, side=8)
+    P = int(targets.positive.sum())
+    crops = 0.5 + 0.2 * Numbers("crops").real(P, 8, 8, 3)
+    visible = Numbers("visible").whole(0, 2, P, 8, 8) > 0
+    *others, dense = outputs(20)
+    return targets, branch, crops, visible, others, 0.1 * dense
+
+
+def test_pixel_objective_is_in_grey_levels():
+    targets, branch, crops, visible, others, dense = pixel_case()
+    objective = pixel_objective(*others, dense, targets, crops, visible, branch, settings=SETTINGS)
+    plain = retinaface_objective(*others, targets, settings=SETTINGS)
+    pictures, covered = branch.forward(dense[targets.positive])
+    pixel, _ = pixel_l1(pictures, crops, covered & visible)
+    assert objective.parts["pixel"] == pytest.approx(255 * pixel, rel=1e-12)
+    assert objective.value == pytest.approx(plain.value + 0.01 * 255 * pixel, rel=1e-12)
+    for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not objective.gradients[3][~targets.positive].any()
+
+
+def test_pixel_objective_gradient_of_colours():
+    # Light and colours move nothing, so there are no jumps at all.
+    targets, branch, crops, visible, others, dense = pixel_case()
+    objective = pixel_objective(
+        *others, dense, targets, crops, visible, branch, settings=SETTINGS, pixel_weight=0.5
+    )
+    image, anchor = np.argwhere(targets.positive)[-1]
+    light = dense[image, anchor, -6:]
+
+    def loss():
+        arguments = (*others, dense, targets, crops, visible, branch)
+        return pixel_objective(*arguments, settings=SETTINGS, pixel_weight=0.5).value
+
+    assert_gradients(
+        loss, {"light": light}, {"light": objective.gradients[3][image, anchor, -6:]}, tolerance=1e-5
+    )
+
+
+def test_no_positive_anchor_costs_no_pixel():
+    _, branch, crops, visible, others, dense = pixel_case()
+    nobody = faces([np.zeros((0, 4))] * 3, [np.zeros((0, 20, 3))] * 3)
+    objective = pixel_objective(*others, dense, nobody, crops[:0], visible[:0], branch, settings=SETTINGS)
+    assert objective.parts["pixel"] == 0
+    assert not objective.gradients[3].any()
+
+
+def test_pixel_objective_refuses():
+    targets, branch, crops, visible, others, dense = pixel_case()
+    with pytest.raises(InputError, match="pixel_weight=-1"):
+        pixel_objective(*others, dense, targets, crops, visible, branch, pixel_weight=-1)
+    with pytest.raises(InputError, match=r"expected \(3, \d+, 20\)"):
+        pixel_objective(*others, dense[..., 1:], targets, crops, visible, branch)
+    with pytest.raises(InputError, match=r"`visible` has shape .* one mask per crop"):
+        pixel_objective(*others, dense, targets, crops, visible[1:], branch, settings=SETTINGS)
+    with pytest.raises(InputError, match="pixel_l1: `crops` has shape"):
+        pixel_objective(*others, dense, targets, crops[1:], visible, branch, settings=SETTINGS)
+
+
+def test_crops_are_in_the_order_of_the_targets():
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(2)]
+    anchors = np.array([[0.0, 0.0, 8.0, 8.0], [8.0, 16.0, 16.0, 24.0], [28.0, 28.0, 36.0, 36.0]])
+    positive = np.array([[True, False, True], [False, True, False]])
+    crops = anchor_crops(images, anchors, positive, 8)
+    assert crops.dtype == np.float32
+    np.testing.assert_allclose(crops[0], images[0][:8, :8] / 255, atol=1e-6)
+    np.testing.assert_allclose(crops[1, :4, :4], images[0][28:, 28:] / 255, atol=1e-6)
+    assert not crops[1, 4:].any()  # beyond the border
+    np.testing.assert_allclose(crops[2], images[1][16:24, 8:16] / 255, atol=1e-6)
+    assert anchor_crops(images, anchors, np.zeros((2, 3), bool), 8).shape == (0, 8, 8, 3)
+    with pytest.raises(InputError, match="1 images, `positive` has 2"):
+        anchor_crops(images[:1], anchors, positive, 8)
+
+
+# ---- Batches ---------------------------------------------------------------------------------------
+
+
+def test_batches_are_a_function_of_their_number():
+    dataset = mesh_face_dataset(5)
+    batches = MeshFaceBatches(dataset, batch_size=2, seed=1, side=16)
+    again = MeshFaceBatches(dataset, batch_size=2, seed=1, side=16)
+    assert batches.steps_per_epoch == 3
+    batch = batches.batch(4)
+    for ours, theirs in ((batch.x, again.batch(4).x), (batch.targets.crops, again.batch(4).targets.crops)):
+        np.testing.assert_array_equal(ours, theirs)
+    names = [name for step in range(5) for name in batches.batch(step).names]
+    assert len(set(names[:5])) == len(set(names[5:])) == 5
+    assert names[:5] != names[5:]
+    P = int(batch.targets.faces.positive.sum())
+    assert batch.x.shape == (2, 3, 64, 64)
+    assert batch.targets.faces.vertices.shape == (P, 399, 3)
+    assert batch.targets.crops.shape == (P, 16, 16, 3)
+    assert batch.targets.visible.shape == (P, 16, 16)
+    assert 0.1 < batch.targets.visible.mean() < 0.9
+    for number, row in zip(batch.names, batch.targets.faces.positive, strict=True):
+        assert row.any(), number
+
+
+def test_batches_refuse():
+    with pytest.raises(InputError, match="no picture to learn from"):
+        MeshFaceBatches(mesh_face_dataset(0), batch_size=2, seed=1)
+    with pytest.raises(InputError, match="step=-1"):
+        MeshFaceBatches(mesh_face_dataset(1), batch_size=1, seed=1).batch(-1)
