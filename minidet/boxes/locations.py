@@ -95,9 +95,21 @@ class LocationSettings:
                 raise InputError(f"LocationSettings: {name}={value!r}; expected a number above 0")
 
     def lay(self, height: int, width: int) -> Locations:
-        """Lay them over an image of ``height`` x ``width`` pixels, both at least 1.
+        """Lay them over an image; a map of stride s has ceil(height / s) rows and ceil(width / s) columns.
 
-        A map of stride s has ceil(height / s) rows and ceil(width / s) columns.
+        Parameters
+        ----------
+        height, width : int
+            Of the image, pixels.
+
+        Returns
+        -------
+        Locations
+
+        Raises
+        ------
+        InputError
+            If a side is below 1 pixel.
         """
         if height < 1 or width < 1:
             raise InputError(

@@ -55,6 +55,9 @@ def binary_cross_entropy(
 
     which overflows nowhere. It is least at :math:`\sigma(z) = t`, and not zero there unless t is 0 or 1.
 
+    Source: Tian et al. 2019 (FCOS, arXiv 1904.01355), section 3.3, which teaches the centre-ness by it. Eq. 1
+    of Zhang et al. 2016 is the same for a target of 0 or 1.
+
     Examples
     --------
     A score of 3/4 for what should be 1, 0 and 3/4. The last cannot be better:

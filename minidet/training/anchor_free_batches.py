@@ -40,6 +40,15 @@ class AnchorFreeBatches:
     def batch(self, step: int) -> Batch[AnchorFreeTargets]:
         """Make batch number ``step``.
 
+        Parameters
+        ----------
+        step : int
+            From 0 on.
+
+        Returns
+        -------
+        Batch
+
         Raises
         ------
         InputError

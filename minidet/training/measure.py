@@ -119,7 +119,16 @@ class AnchorFreeDetector:
         self.settings = settings
 
     def detect(self, source: RGBImage, /) -> Detections:
-        """Find the faces of one image."""
+        """Find the faces of one image.
+
+        Parameters
+        ----------
+        source : (H, W, 3) uint8 array, RGB
+
+        Returns
+        -------
+        Detections
+        """
         network = self.network
         return detect_anchor_free(source, network.predict, self.settings, locations=network.locations)
 

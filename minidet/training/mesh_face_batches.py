@@ -103,6 +103,15 @@ class MeshFaceBatches:
     def batch(self, step: int) -> Batch[DenseTargets]:
         """Make batch number ``step``.
 
+        Parameters
+        ----------
+        step : int
+            From 0 on.
+
+        Returns
+        -------
+        Batch
+
         Raises
         ------
         InputError

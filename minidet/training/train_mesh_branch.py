@@ -112,6 +112,19 @@ def decoded_meshes(
 
 
 def vertex_error(network: DenseNet, batches: MeshFaceBatches) -> float:
-    """Return the mean distance in space between found and true vertices of one batch, pixels."""
+    """Return the mean distance in space between found and true vertices of one batch.
+
+    Parameters
+    ----------
+    network : DenseNet
+        With a mesh branch; is set to inference.
+    batches : MeshFaceBatches
+        Of them, the first is looked at.
+
+    Returns
+    -------
+    float
+        Pixels.
+    """
     found, wanted = decoded_meshes(network, batches)
     return float(np.linalg.norm(found - wanted, axis=2).mean())

@@ -163,13 +163,13 @@ LIBRARY = {
     "depthwise_conv2d": lambda x, weight, bias, stride, padding: ops.depthwise_conv2d_forward(
         x, weight, bias, stride=stride, padding=padding
     ),
+    "upsample_nearest2d": lambda x, height, width: ops.upsample_nearest2d_forward(x, (height, width)),
     "bilinear_samples": lambda x, places: ops.deform_conv2d_forward(
         x[None, None],
         np.pad(places.T, ((0, 0), (0, x.size - len(places)))).reshape(1, 2, *x.shape)
         - np.indices(x.shape)[None],
         np.ones((1, 1, 1, 1)),
     ).ravel()[: len(places)],
-    "upsample_nearest2d": lambda x, height, width: ops.upsample_nearest2d_forward(x, (height, width)),
     "max_pool2d": lambda x, kernel_size, stride: ops.max_pool2d_forward(
         x, kernel_size=kernel_size, stride=stride, ceil_mode=True
     )[0],

@@ -22,7 +22,7 @@ from minidet.boxes.distances import MOST_LOG
 from minidet.models.retinaface.heads import per_anchor, per_position
 from minidet.models.retinaface.pyramid_net import Branch, Trunk
 from minidet.nn import Conv2d, Module
-from minidet.ops import concat_backward, concat_forward, softmax_forward
+from minidet.ops import concat_backward, concat_forward, sigmoid_forward, softmax_forward
 
 LocationOutputs = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 """log_distances (N, L, 4), logits (N, L, 2), centre_logits (N, L, 1) and landmark_deltas (N, L, 10)."""
@@ -78,28 +78,64 @@ class AnchorFreeNet(Module):
         grad_centre_logits: FloatArray,
         grad_landmark_deltas: FloatArray,
     ) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W)."""
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_log_distances : (N, L, 4) array
+        grad_logits : (N, L, 2) array
+        grad_centre_logits : (N, L, 1) array
+        grad_landmark_deltas : (N, L, 10) array
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
+        """
         grad_maps = self.branch.backward(
             grad_log_distances, grad_logits, grad_centre_logits, grad_landmark_deltas
         )
         return self.trunk.backward(grad_maps)
 
     def features(self, x: FloatArray) -> dict[str, FloatArray]:
-        """Compute the maps on the way, by name: those of the trunk, and context3.. behind them."""
+        """Compute the maps on the way, by name.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        dict of str to (N, C, h, w) array
+            Those of the trunk, such as "p3", and the outputs of the context modules, such as "context3".
+        """
         maps = self.trunk.features(x)
         context_maps = self.branch.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
         names = [f"context{level}" for level in self.trunk.levels]
         return {**maps, **dict(zip(names, context_maps, strict=True))}
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Compute distances (N, L, 4) in strides, scores (N, L) and landmark_deltas (N, L, 10).
+        """Compute distances, scores and landmark deltas, as detecting needs them.
 
         A score is that of a face times the centre-ness: of two boxes around one face, both sure of it, the
         one that was said from nearer the middle is kept.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        distances : (N, L, 4) array, strides
+            To left, top, right and bottom.
+        scores : (N, L) array
+            0 to 1.
+        landmark_deltas : (N, L, 10) array
         """
         log_distances, logits, centre_logits, landmark_deltas = self.forward(x)
         faces = softmax_forward(logits, axis=2)[:, :, 1]  # (N, L)
-        centre = np.exp(-np.logaddexp(0, -centre_logits[:, :, 0]))  # (N, L), the sigmoid
+        centre = sigmoid_forward(centre_logits[:, :, 0])  # (N, L)
         return limited_exp(log_distances), faces * centre, landmark_deltas
 
 

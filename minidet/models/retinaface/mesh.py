@@ -111,20 +111,34 @@ class DenseNet(Module):
         return box_deltas, logits, landmark_deltas, dense
 
     def backward(self, *grad_outputs: FloatArray) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the image batch (N, 3, H, W).
+        """Go back through :meth:`forward`, line by line.
 
         Parameters
         ----------
-        *grad_outputs : four arrays
-            Gradients of the outputs, in their order.
+        *grad_outputs : (N, A, 4 | 2 | 10 | values) arrays
+            Gradients of the four outputs, in their order.
+
+        Returns
+        -------
+        grad_x : (N, 3, H, W) array
         """
         grad_maps = self.branch.backward(*grad_outputs)
         return self.trunk.backward(grad_maps)
 
     def predict(self, x: FloatArray) -> Outputs:
-        """Compute box_deltas (N, A, 4), scores (N, A, 2) that sum to one, landmark_deltas (N, A, 10).
+        """Compute what :func:`minidet.detectors.detect_retinaface` asks for; dense has no part in it.
 
-        What :func:`minidet.detectors.detect_retinaface` asks for; the dense branch has no part in detecting.
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        box_deltas : (N, A, 4) array
+        scores : (N, A, 2) array
+            The two of an anchor sum to one.
+        landmark_deltas : (N, A, 10) array
         """
         box_deltas, logits, landmark_deltas, _ = self.forward(x)
         return box_deltas, softmax_forward(logits, axis=2), landmark_deltas

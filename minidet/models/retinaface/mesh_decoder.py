@@ -4,8 +4,8 @@ r"""The mesh decoder: from a code to a coloured mesh, by convolutions on the gra
 
     code ── linear ──▶ C numbers at each vertex ── graph convolutions ──▶ (+ mean) ──▶ x y z, red green blue
 
-The decoder of the paper starts from a coarse mesh and adds vertices on the way; a face of some hundred
-vertices needs no coarser one.
+Source: Deng et al. 2019 (RetinaFace, arXiv 1905.00641), section 3.2. The decoder of the paper starts from a
+coarse mesh and adds vertices on the way; a face of some hundred vertices needs no coarser one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ class MeshDecoder(Module):
         self.mean = Buffer(np.zeros((topology.vertex_count, 6), np.float32))
 
     def forward(self, code: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Decode (N, code_size).
+        """Make a mesh of each code.
+
+        Parameters
+        ----------
+        code : (N, code_size) array
 
         Returns
         -------
@@ -102,7 +106,16 @@ class MeshDecoder(Module):
         return mesh[..., :3].copy(), mesh[..., 3:].copy()
 
     def backward(self, grad_vertices: FloatArray, grad_colours: FloatArray) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the code (N, code_size)."""
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_vertices, grad_colours : (N, V, 3) arrays
+
+        Returns
+        -------
+        grad_code : (N, code_size) array
+        """
         grad_mesh = np.append(grad_vertices, grad_colours, axis=2)  # (N, V, 6)
         grad_x = self.last.backward(grad_mesh)
         grad_x = self.first.backward(self.activation.backward(grad_x))

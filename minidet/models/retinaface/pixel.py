@@ -65,7 +65,12 @@ class PixelBranch(Module):
         return self.decoder.code_size + CAMERA_SIZE + LIGHT_SIZE
 
     def forward(self, parameters: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Draw (P, parameters per anchor).
+        """Draw the faces.
+
+        Parameters
+        ----------
+        parameters : (P, parameters per anchor) array
+            Code, camera and light of each.
 
         Returns
         -------
@@ -92,7 +97,16 @@ class PixelBranch(Module):
         return pictures, cache.shown >= 0
 
     def backward(self, grad_pictures: FloatArray) -> FloatArray:
-        """Go back through :meth:`forward`, line by line, to the gradient of the parameters."""
+        """Go back through :meth:`forward`, line by line.
+
+        Parameters
+        ----------
+        grad_pictures : (P, side, side, 3) array
+
+        Returns
+        -------
+        grad_parameters : (P, parameters per anchor) array
+        """
         cache, squashed = self.kept()
         grad_vertices, grad_colours, grad_camera, grad_light = render_backward(grad_pictures, cache)
         grad_code = self.decoder.backward(grad_vertices, grad_colours)

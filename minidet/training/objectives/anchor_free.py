@@ -95,8 +95,8 @@ def anchor_free_objective(
     r"""Join the tasks of one batch into one number.
 
     .. math::
-        L = \frac{1}{P} \Big( \sum L_\text{cls} + \lambda_1 \sum_+ L_\text{IoU}
-            + \lambda_2 \sum_+ L_\text{centre} \Big) + \frac{\lambda_3}{P_\text{pts}} \sum_+ L_\text{pts}
+        L = \frac{1}{P} \left( \sum L_\text{cls} + \lambda_1 \sum_+ L_\text{IoU}
+            + \lambda_2 \sum_+ L_\text{centre} \right) + \frac{\lambda_3}{P_\text{pts}} \sum_+ L_\text{pts}
 
     :math:`L_\text{cls}` is a focal loss over all locations but the ignored ones, and nothing is mined. The
     other sums run over the P positive locations: an IoU loss of the distances, a binary cross-entropy of the
@@ -228,6 +228,10 @@ def anchor_free_targets(
     ------
     InputError
         If there is no image, or a face cannot be used.
+
+    Notes
+    -----
+    Source: Tian et al. 2019 (FCOS, arXiv 1904.01355), sections 3.1 to 3.3. Landmarks are not in FCOS.
 
     Examples
     --------

@@ -56,6 +56,10 @@ def mesh_objective(
     ------
     InputError
         As :func:`retinaface_objective`; if ``dense`` has another size than the topology.
+
+    Notes
+    -----
+    Source: Deng et al. 2020 (RetinaFace at CVPR), where the mesh takes the place of the pixels of 2019.
     """
     N, A = logits.shape[:2]
     check_shape("mesh_objective", "dense", dense, (N, A, 3 * topology.vertex_count), "3 per vertex")
@@ -106,6 +110,11 @@ def with_meshes(
     ------
     InputError
         If the lists disagree, or the targets were made of other faces.
+
+    Notes
+    -----
+    Source: Deng et al. 2020 (RetinaFace at CVPR): vertices are counted in sides of the anchor, with depth 0 at
+    the tip of the nose.
 
     Examples
     --------
@@ -247,6 +256,10 @@ def anchor_crops(
     ------
     InputError
         If there are more or fewer images than rows of ``positive``.
+
+    Notes
+    -----
+    Source: Deng et al. 2019, arXiv 1905.00641, eq. 3: what the drawn picture is compared with.
 
     Examples
     --------
