@@ -77,7 +77,10 @@ def interpolate_backward(
     Parameters
     ----------
     grad_output : (N, H, W, C) array, float32 or float64
-    values, triangles, shown, weights : arrays
+    values : (N, V, C) array
+    triangles : (T, 3) integer array
+    shown : (N, H, W) intp array
+    weights : (N, H, W, 3) array
         What the forward pass was given.
 
     Returns

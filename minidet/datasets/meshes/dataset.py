@@ -95,9 +95,19 @@ class MeshFace:
     light: Float64Array
 
     def vertices(self, side: int) -> Float64Array:
-        """Return (V, 3): x, y in pixels of a picture of that side, z in pixels from the tip of the nose.
+        """Return where the vertices are in a picture of the face.
 
         A unit of depth has as many pixels as a unit across has at the nose.
+
+        Parameters
+        ----------
+        side : int
+            Of the picture, pixels.
+
+        Returns
+        -------
+        (V, 3) array, pixels
+            x, y in the picture; z from the tip of the nose.
         """
         vertices, _ = coloured_head(self.code)
         points = place_forward(vertices[None], self.camera[None])
@@ -144,7 +154,12 @@ class MeshFaceAnnotation(Annotation):
         return self.face.vertices(self.settings.side)[None].astype(np.float32)
 
     def mask(self) -> NDArray[np.bool_]:
-        """Return where the picture shows the face, (side, side)."""
+        """Return where the picture shows the face.
+
+        Returns
+        -------
+        (side, side) bool array
+        """
         return self._draw()[1]
 
     def read(self) -> RGBImage:

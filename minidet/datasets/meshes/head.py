@@ -24,11 +24,16 @@ COLOUR_NAMES = ("light skin", "rosy skin", "red lips", "dark brows", "dark eyes"
 
 SHAPE_SIZE = len(SHAPE_NAMES)
 CODE_SIZE = SHAPE_SIZE + len(COLOUR_NAMES)
+"""Numbers from which a head is made: those of its shape, then those of its colours."""
 
 
 @lru_cache(maxsize=1)
 def head_topology() -> Topology:
     """Return the topology of every head: 399 vertices, 720 triangles.
+
+    Returns
+    -------
+    Topology
 
     Examples
     --------

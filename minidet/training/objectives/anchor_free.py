@@ -127,7 +127,7 @@ def anchor_free_objective(
     Source: Tian et al. 2019 (FCOS, arXiv 1904.01355), eq. 2.
 
     The network says the logarithm of a distance d, so :math:`dL / d \ln d = d \, dL / dd`. Beyond
-    :data:`minidet.boxes.distances.MOST_LOG`, where the distance is cut off, the gradient is 0.
+    ``minidet.boxes.distances.MOST_LOG``, where the distance is cut off, the gradient is 0.
 
     Examples
     --------

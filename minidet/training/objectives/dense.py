@@ -113,8 +113,8 @@ def with_meshes(
 
     Notes
     -----
-    Source: Deng et al. 2020 (RetinaFace at CVPR): vertices are counted in sides of the anchor, with depth 0 at
-    the tip of the nose.
+    Source: Deng et al. 2020 (RetinaFace at CVPR): vertices are counted in sides of the anchor, and depth is 0
+    at the tip of the nose.
 
     Examples
     --------
