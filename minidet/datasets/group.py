@@ -122,7 +122,7 @@ def group_faces(*, width: int = 900, height: int = 600) -> Float32Array:
     Returns
     -------
     (19, 4) float32 array
-        x1 y1 x2 y2 in pixels of the picture, in the order of :data:`PEOPLE`: the back row first.
+        x1 y1 x2 y2 in pixels of the picture, in the order of ``PEOPLE``: the back row first.
 
     Raises
     ------
