@@ -1,10 +1,10 @@
 """What five levels and a second head are worth: short trainings that differ in the network alone.
 
-Usage: python scripts/compare_networks.py OUT [SEED ...]
+Usage: python scripts/compare_networks.py OUT STEPS [SEED ...]
 
-OUT receives a folder per run, the figures of each, and the tables of all that is done. Data are drawn by the
-package itself: small faces, because it is for them that the paper has a second level. A run that was broken
-off goes on where it stopped. Seeds are 0 by default.
+OUT receives a folder per run of STEPS steps, the figures of each, and the tables of all that is done. Data
+are drawn by the package itself: small faces, because it is for them that the paper has a level P2. A run that
+was broken off goes on where it stopped. Without seeds there is one run of each network, with seed 0.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ NETWORKS = {
 
 RECIPE = replace(
     RETINAFACE,
-    length=Length(steps=500),
     batch_size=8,
     # Faces as small as they are drawn: a small crop, enlarged, would make them larger.
     augment=AugmentSettings(size=160, crop_scales=(0.8, 1.0)),
@@ -61,17 +60,17 @@ MISTAKES = 0.1
 
 def main() -> None:
     """Train and measure what is not done yet, and write the tables."""
-    out, *seeds = sys.argv[1:]
+    out, steps, *seeds = sys.argv[1:]
     folder = Path(out)
     minidet.set_num_threads(1)
     learnt, measured = open_dataset(LEARNT), open_dataset(MEASURED)
     for seed in [int(text) for text in seeds] or [0]:
         for name in NETWORKS:
-            run(folder, name, seed, learnt, measured)
+            run(folder, name, int(steps), seed, learnt, measured)
             write_tables(folder)
 
 
-def run(folder: Path, name: str, seed: int, learnt: Dataset, measured: Dataset) -> None:
+def run(folder: Path, name: str, steps: int, seed: int, learnt: Dataset, measured: Dataset) -> None:
     """Train one network and keep its figures."""
     own = folder / f"{name.replace(',', '').replace(' ', '_')}-{seed}"
     kept = own / "figures.json"
@@ -79,7 +78,7 @@ def run(folder: Path, name: str, seed: int, learnt: Dataset, measured: Dataset) 
         return
     print(name, seed, flush=True)
     architecture = NETWORKS[name]
-    recipe = replace(RECIPE, network=architecture)
+    recipe = replace(RECIPE, length=Length(steps=steps), network=architecture)
     trained = train_retinaface([learnt], own, recipe, seed=seed, progress=False)
     network = architecture.build()
     network.load_state_dict(load_npz(trained.weights)[1])

@@ -366,11 +366,11 @@ UPSAMPLE = Exercise(
 )
 
 
-def _edge_sampled(x: FloatArray, places: FloatArray) -> FloatArray:
+def _edge_read_on(x: FloatArray, places: FloatArray) -> FloatArray:
     return answers.bilinear_samples(np.pad(x, 9, "edge"), places + 9)
 
 
-def _moved_inside(x: FloatArray, places: FloatArray) -> FloatArray:
+def _shares_exchanged(x: FloatArray, places: FloatArray) -> FloatArray:
     return answers.bilinear_samples(x, np.floor(places) + 1 - (places - np.floor(places)))
 
 
@@ -399,8 +399,8 @@ BILINEAR_SAMPLES = Exercise(
             "You take the pixel above left: between pixels the values are blended.",
             lambda x, places: answers.bilinear_samples(x, np.floor(places)),
         ),
-        Mistake("You repeat the edge: pixels outside of the map are zero.", _edge_sampled),
-        Mistake("Your shares are exchanged: the nearer pixel counts more.", _moved_inside),
+        Mistake("You repeat the edge: pixels outside of the map are zero.", _edge_read_on),
+        Mistake("Your shares are exchanged: the nearer pixel counts more.", _shares_exchanged),
         Mistake(
             "Rows and columns are exchanged: a place is (row, column), y before x.",
             lambda x, places: answers.bilinear_samples(x, places[:, ::-1]),
