@@ -15,9 +15,9 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 import minidet
-from minidet.boxes import generate_anchors, iou, nms, soft_nms
+from minidet.boxes import LocationSettings, assign_locations, generate_anchors, iou, nms, soft_nms
 from minidet.course import exercises
-from minidet.datasets import bundled_portrait_path, group_picture
+from minidet.datasets import bundled_portrait_path, group_faces, group_picture
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
@@ -480,3 +480,18 @@ def test_sliders_of_the_anchors(live):
         assert (shown[:, 2] - shown[:, 0]).tolist() == [16 * 4**level, 32 * 4**level]
         np.testing.assert_allclose((shown[:, :2] + shown[:, 2:]) / 2, [(cell[:2] + cell[2:]) / 2] * 2)
         assert (iou(shown.astype(np.float32), anchors).max(axis=1) == 1).all()
+
+
+def test_sliders_of_the_locations(live):
+    view = live("21_anchor_free")["free"]
+    faces, titles = group_faces(), []
+    for reach, radius in ((4, 0.5), (8, 0.5), (8, 3)):
+        ax = move(view, reach=reach, radius=radius)
+        settings = LocationSettings(reach=reach, centre_radius=radius)
+        locations = settings.lay(*group_picture().shape[:2])
+        face = assign_locations(locations, faces, settings)
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), locations.points[face >= 0])
+        counts = np.bincount(face[face >= 0], minlength=len(faces))
+        assert ax.get_title() == f"{(face >= 0).sum()} positive, {counts.min()} to {counts.max()} for a face"
+        titles.append(ax.get_title())
+    assert len(set(titles)) == 3
