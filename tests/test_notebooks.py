@@ -25,7 +25,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MOST_LINES = 12
 
 PRESENT = {int(path.stem[:2]) for path in NOTEBOOKS}
-TO_COME = set(range(19, 22))
+TO_COME = {20}
 """Numbers that may be missing, and that a notebook may speak of all the same."""
 
 EXERCISES = {exercise.name: exercise for exercise in exercises()}
