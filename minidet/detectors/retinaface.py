@@ -19,7 +19,7 @@ from minidet.image import resize_area, retinaface_input
 from minidet.trace import SILENT, Recorder
 
 BoxesScoresLandmarks: TypeAlias = Callable[[Float32Array], tuple[Float32Array, ...]]
-"""The network: a tensor in, box_deltas, scores and landmark_deltas out; vertex_deltas, too, if it has meshes."""
+"""The network: a tensor in, box_deltas, scores and landmark_deltas out; vertex_deltas if it has meshes."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def detect_retinaface(
     # 7. The mesh of each face, if the network has a branch for it and somebody wants to see it.
     if dense and recorder.keeps:
         rows = candidates[kept]
-        vertex_deltas = dense[0][0, rows].reshape(len(rows), -1, 3)  # (faces, V, 3)
+        vertex_deltas = dense[0].reshape(len(laid), -1, 3)[rows]  # (faces, V, 3)
         vertices = decode_vertices(vertex_deltas, laid[rows])
         vertices *= np.append(scale, np.sqrt(scale[0] * scale[1]))  # depth has no direction of its own
         recorder.record("mesh", vertices=vertices)
