@@ -26,11 +26,12 @@ from minidet.detectors import (
 )
 from minidet.errors import InputError
 from minidet.image import ImageSource, read_image
+from minidet.mesh import Topology
 from minidet.models.mtcnn import ONet, PNet, RNet
 from minidet.models.retinaface import Architecture, RetinaFaceNet
 from minidet.nn import Module
 from minidet.trace import SILENT, Recorder, Trace
-from minidet.weights import checksum, load_weights, read_weights
+from minidet.weights import checksum, load_weights, read_weights, split_topology
 
 Backend = Literal["fast", "readable"]
 M = TypeVar("M", bound=Module)
@@ -246,11 +247,15 @@ class RetinaFace(Detector):
     network : callable
         x (N, 3, H, W) float32, BGR minus the mean, to box_deltas (N, A, 4), scores (N, A, 2), face second,
         and landmark_deltas (N, A, 10). One without anchors: as
-        :meth:`minidet.models.retinaface.AnchorFreeNet.predict`.
+        :meth:`minidet.models.retinaface.AnchorFreeNet.predict`. One with a mesh branch: as
+        :meth:`minidet.models.retinaface.DenseNet.predict_dense`.
     architecture : Architecture
         Which network it is.
     anchors : AnchorSettings
         Those that the network answers for; not read if it has none.
+    topology : Topology or None
+        Of the meshes, if the network has a branch for them. ``trace(image)["mesh"]["vertices"]`` then has
+        (faces, V, 3) numbers, x, y and depth in pixels, a row for every row of its detections.
 
     Raises
     ------
@@ -291,8 +296,12 @@ class RetinaFace(Detector):
             )
         self.architecture = architecture = Architecture.from_name(name)
         self.anchors = architecture.anchors
+        sha256 = checksum(state)
+        self.topology: Topology | None = None
+        if architecture.vertices:
+            state, self.topology = split_topology(state, architecture.vertices)
         self._model = _loaded(architecture.build(), state, "")
-        self.network = self._model.predict
+        self.network = self._model.predict_dense if architecture.vertices else self._model.predict
         self._find: Any = partial(detect_retinaface, anchors=self.anchors)
         if architecture.anchor_free:
             self._find = partial(detect_anchor_free, locations=architecture.locations)
@@ -300,7 +309,7 @@ class RetinaFace(Detector):
             self.network, self._find = fast.compile(self._model), fast.detect_retinaface
         elif is_fast:
             fast.accelerate(self._model)
-        self._set_recipe("retinaface", weights, checksum(state), is_fast)
+        self._set_recipe("retinaface", weights, sha256, is_fast)
 
     def _detect(self, image: RGBImage, recorder: Recorder) -> Detections:
         return self._find(image, self.network, self.settings, recorder)

@@ -1,10 +1,13 @@
 """Train the dense branches on drawn faces; print what docs/mesh.md reports, draw its pictures.
 
-python scripts/train_meshes.py
+python scripts/train_meshes.py [WEIGHTS.npz]
+
+Given a file, the network with the mesh branch is written to it, for ``minidet explain --weights``.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,11 +25,12 @@ from minidet.datasets.meshes import (
     mesh_face_dataset,
 )
 from minidet.image import draw_mesh
-from minidet.models.retinaface import MeshDecoder, PixelBranch
+from minidet.models.retinaface import Architecture, MeshDecoder, PixelBranch
 from minidet.training.fit_pixels import fit_pixels
 from minidet.training.mesh_face_batches import MeshFaceBatches
 from minidet.training.train_mesh_branch import decoded_meshes, new_mesh_net, train_mesh_branch, vertex_error
 from minidet.training.train_mesh_decoder import train_mesh_decoder
+from minidet.weights import save_npz, with_topology
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 PICTURES = 24
@@ -36,12 +40,12 @@ SHOWN = 6
 def main() -> None:
     """Do one after the other."""
     minidet.set_num_threads(1)
-    mesh_branch()
+    mesh_branch(weights=Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     pixel_branch()
 
 
-def mesh_branch(steps: int = 900) -> None:
-    """Train a network with a mesh branch, and draw what it finds before and after."""
+def mesh_branch(steps: int = 900, weights: Path | None = None) -> None:
+    """Train a network with a mesh branch, draw what it finds before and after, and save it if asked to."""
     started = time.process_time()
     batches = MeshFaceBatches(mesh_face_dataset(PICTURES), batch_size=8, seed=0)
     held_out = MeshFaceBatches(mesh_face_dataset(32, seed=1), batch_size=32, seed=0)
@@ -55,6 +59,9 @@ def mesh_branch(steps: int = 900) -> None:
     print(f"mesh: error {before:.2f} before, {after:.2f} after {steps} steps: {before / after:.1f} times")
     print(f"mesh: on pictures not learnt from {other:.2f} pixels; {time.process_time() - started:.0f} s")
     save("mesh_branch.png", rows)
+    if weights is not None:
+        name = Architecture(shared_heads=True, vertices=head_topology().vertex_count).name
+        save_npz(weights, with_topology(network.state_dict(), head_topology()), architecture=name)
 
 
 def mesh_row(network: minidet.models.retinaface.DenseNet, batches: MeshFaceBatches) -> list[np.ndarray]:

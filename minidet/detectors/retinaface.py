@@ -11,15 +11,15 @@ from typing import TypeAlias
 import numpy as np
 
 from minidet._typing import Float32Array, RGBImage
-from minidet.boxes import REFERENCE_ANCHORS, AnchorSettings, decode_boxes, decode_landmarks
+from minidet.boxes import REFERENCE_ANCHORS, AnchorSettings, decode_boxes, decode_landmarks, decode_vertices
 from minidet.detections import Detections
 from minidet.detectors.inclusive_nms import inclusive_nms
 from minidet.errors import InputError, is_share
 from minidet.image import resize_area, retinaface_input
 from minidet.trace import SILENT, Recorder
 
-BoxesScoresLandmarks: TypeAlias = Callable[[Float32Array], tuple[Float32Array, Float32Array, Float32Array]]
-"""The network: a tensor in, box_deltas, scores and landmark_deltas out."""
+BoxesScoresLandmarks: TypeAlias = Callable[[Float32Array], tuple[Float32Array, ...]]
+"""The network: a tensor in, box_deltas, scores and landmark_deltas out; vertex_deltas if it has meshes."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def detect_retinaface(
     image : (H, W, 3) uint8 array, RGB
     network : callable
         x (1, 3, H, W) to box_deltas (1, A, 4), scores (1, A, 2) with face second, landmark_deltas (1, A, 10).
+        If it has a mesh branch also vertex_deltas (1, A, 3 V), which only the recorder hears of.
     settings : RetinaFaceSettings
     recorder : Recorder
         Is told what every step computed.
@@ -93,7 +94,7 @@ def detect_retinaface(
     recorder.record("input", x=x)
 
     # 2. The network: one score, box and set of landmarks per anchor.
-    box_deltas, scores, landmark_deltas = network(x)
+    box_deltas, scores, landmark_deltas, *dense = network(x)
     recorder.record("network", box_deltas=box_deltas, scores=scores, landmark_deltas=landmark_deltas)
 
     # 3. The anchors it speaks of.
@@ -117,6 +118,14 @@ def detect_retinaface(
     # 6. One box per face.
     kept = inclusive_nms(boxes, face_scores[candidates], settings.iou_threshold)[: settings.max_faces]
     recorder.record("nms", kept=kept, boxes=boxes[kept], scores=face_scores[candidates][kept])
+
+    # 7. The mesh of each face, if the network has a branch for it and somebody wants to see it.
+    if dense and recorder.keeps:
+        rows = candidates[kept]
+        vertex_deltas = dense[0].reshape(len(laid), -1, 3)[rows]  # (faces, V, 3)
+        vertices = decode_vertices(vertex_deltas, laid[rows])
+        vertices *= np.append(scale, np.sqrt(scale[0] * scale[1]))  # depth has no direction of its own
+        recorder.record("mesh", vertices=vertices)
     return Detections(boxes[kept], face_scores[candidates][kept], landmarks[kept])
 
 

@@ -42,6 +42,11 @@ const layer = (kind, label, rows, numbers, points) => ({
   kind, label,
   items: rows.map((i) => ({ i, box: boxOf(numbers, i), points: points && pointsOf(points, i) })),
 });
+/** The meshes of those candidates that have one. */
+const meshLayer = (record, rows) => ({
+  kind: "mesh", label: "meshes", thin: true, passive: true,
+  items: rows.filter((i) => record.mesh.candidates.includes(i)).map((i) => ({ i, path: meshPath(record.mesh, i) })),
+});
 const passive = (made) => ({ ...made, passive: true });
 const without = (rows, left) => {
   const gone = new Set(left);
@@ -96,6 +101,9 @@ function retinafaceSteps(record, settings, result, view) {
     record.levels.map((level, k) =>
       layer(`level${k}`, `stride ${level.stride}`, result.candidates.filter((i) => c.level[i] === k), numbers),
     );
+  const meshes = record.mesh ? [meshLayer(record, result.faces)] : [];
+  const bare = record.mesh ? result.faces.length - meshes[0].items.length : 0;
+  const withoutMesh = bare ? ` The mesh of ${plural(bare, "face")} was not recorded.` : "";
   return [
     {
       id: "features", label: "Feature maps", count: record.features.length, layers: [],
@@ -106,7 +114,7 @@ function retinafaceSteps(record, settings, result, view) {
     { id: "anchors", label: "Anchors", count: result.counts.candidates, layers: byLevel(c.anchor), note: `Squares stand at every position of every map. These scored above ${settings.score_threshold}.`, panel: () => anchorPanel(record, result) },
     { id: "decode", label: "Boxes", count: result.counts.candidates, layers: [passive(layer("before", "anchors", result.candidates, c.anchor)), ...byLevel(c.box)], note: "Every anchor that fired becomes a box: moved and resized as the network says." },
     { id: "nms", label: "NMS", count: result.counts.kept, layers: [layer("dropped", "dropped", without(result.candidates, result.kept), c.box), layer("kept", "kept", result.kept, c.box)], note: `Best first, boxes that overlap a better one by an IoU above ${settings.iou_threshold} are dropped.` },
-    { id: "faces", label: "Faces", count: result.counts.faces, layers: [layer("kept", "faces", result.faces, c.box, c.landmarks)], note: "What is left are the faces: the result of detect." },
+    { id: "faces", label: "Faces", count: result.counts.faces, layers: [...meshes, layer("kept", "faces", result.faces, c.box, c.landmarks)], note: "What is left are the faces: the result of detect." + withoutMesh },
   ];
 }
 

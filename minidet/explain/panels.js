@@ -255,6 +255,19 @@ function retinafaceStories(record, settings, result, fates, point) {
   return storyPanel(groups, story, `anchors that scored above ${record.floor}`);
 }
 
+/** The edges of a candidate's mesh, of those triangles that face the viewer: minidet.image.draw_mesh. */
+function meshPath(mesh, i) {
+  const start = 2 * mesh.vertex_count * mesh.candidates.indexOf(i);
+  const point = (v) => [mesh.vertices[start + 2 * v], mesh.vertices[start + 2 * v + 1]];
+  let path = "";
+  for (const triangle of mesh.triangles) {
+    const [[ax, ay], [bx, by], [cx, cy]] = triangle.map(point);
+    const area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay);
+    if (area > 0) path += `M${[ax, ay, bx, by, cx, cy].map((value) => value.toFixed(2)).join(" ")}Z`;
+  }
+  return path;
+}
+
 // ---- Both -------------------------------------------------------------------------------------------
 
 function storyPanel(groups, story, of) {

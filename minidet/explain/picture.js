@@ -18,7 +18,8 @@ function element(name, attributes = {}, ...children) {
 /** Make the photograph. `describe(i)` returns the lines of text about box i.
  *
  *  `show({layers, map})` draws: layers = [{kind, label, items: [{i, box, points?}]}], of which those with a
- *  `passive: true` cannot be hovered; map = {picture, box} lies between photograph and boxes. */
+ *  `passive: true` cannot be hovered, and those with a `thin: true` have no dark edge; an item with a `path` is
+ *  drawn as that instead of its box; map = {picture, box} lies between photograph and boxes. */
 function makePicture(data, describe) {
   const svg = element("svg", { viewBox: `0 0 ${data.width} ${data.height}`, "aria-hidden": "true" });
   const tip = element("div", { class: "tip", hidden: true });
@@ -65,8 +66,9 @@ function makePicture(data, describe) {
     svg.classList.toggle("many", many);
     for (const layer of current.layers) {
       if (hiddenKinds.has(layer.kind)) continue;
-      const line = layer.items.map(({ box }) => outline(box)).join("");
-      parts.push(element("path", { d: line, class: "halo" }), element("path", { d: line, class: `box ${layer.kind}` }));
+      const line = layer.items.map(({ box, path }) => path ?? outline(box)).join("");
+      if (!layer.thin) parts.push(element("path", { d: line, class: "halo" }));
+      parts.push(element("path", { d: line, class: `box ${layer.kind}` }));
       const dots = layer.items.flatMap(({ points }) => points || []);
       if (dots.length) parts.push(element("path", { d: dots.map(([x, y]) => `M${x} ${y}h0`).join(""), class: "points" }));
       if (!layer.passive) shown.push(...layer.items);

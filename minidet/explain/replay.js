@@ -135,6 +135,7 @@ function unpack(record) {
   for (const [name, value] of Object.entries(table)) {
     if (typeof value === "string" && !name.endsWith("_sheet")) table[name] = floats(value);
   }
+  if (record.mesh && typeof record.mesh.vertices === "string") record.mesh.vertices = floats(record.mesh.vertices);
   return record;
 }
 

@@ -14,6 +14,7 @@ from minidet.boxes import REFERENCE_ANCHORS, AnchorSettings
 from minidet.detectors import RetinaFaceSettings
 from minidet.errors import InputError
 from minidet.explain.pictures import heat_map, numbers, shrunk
+from minidet.mesh import Topology
 from minidet.trace import Trace
 
 FLOOR = 0.02
@@ -27,6 +28,9 @@ CHANNELS = 6
 
 MAP_SIDE = 240
 """Maps are shown at most so large, in cells, which is their own size up to photographs of 1920 pixels."""
+
+MOST_MESHES = 200
+"""Best first; of 399 vertices so many are 850 kB of the page."""
 
 
 def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float = 0) -> dict[str, Any]:
@@ -69,6 +73,7 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
     scale = np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
     candidates = trace["candidates"]["candidates"]
     levels = level_of_anchor(height, width, detector.anchors)
+    meshes = {"mesh": _meshes(detector.topology, trace)} if detector.topology else {}
     return {
         "model": "retinaface",
         "recipe": detector.recipe,
@@ -94,6 +99,7 @@ def record_retinaface(detector: RetinaFace, image: RGBImage, *, min_face: float 
             "candidates": len(asked["candidates"]["candidates"]),
             "kept": len(asked["nms"]["kept"]),
         },
+        **meshes,
     }
 
 
@@ -119,6 +125,20 @@ def _floor(scores: Float32Array, asked: float) -> float:
         if (scores > hundredths / 100).sum() <= MOST_CANDIDATES:
             return min(asked, hundredths / 100)
     return asked
+
+
+def _meshes(topology: Topology, trace: Trace) -> dict[str, Any]:
+    """Return the meshes of what is kept at the lowest score, as rows of the candidates and x, y of vertices.
+
+    The suppression goes from the best candidate down. So what is kept at a higher score is the beginning of
+    this, and only another IoU can make a face that has no mesh here.
+    """
+    return {
+        "candidates": trace["nms"]["kept"][:MOST_MESHES].tolist(),
+        "vertex_count": topology.vertex_count,
+        "triangles": topology.triangles.tolist(),
+        "vertices": numbers(trace["mesh"]["vertices"][:MOST_MESHES, :, :2]),
+    }
 
 
 def _feature(name: str, values: FloatArray) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from minidet.weights.convert_retinaface import (
 from minidet.weights.load import load_weights, read_checkpoint, read_weights
 from minidet.weights.npz import checksum, load_npz, save_npz
 from minidet.weights.shipped import SHIPPED, ShippedWeights
+from minidet.weights.topology import split_topology, with_topology
 from minidet.weights.torch_file import read_torch_file
 
 __all__ = [
@@ -25,4 +26,6 @@ __all__ = [
     "read_torch_file",
     "read_weights",
     "save_npz",
+    "split_topology",
+    "with_topology",
 ]

@@ -3,7 +3,8 @@
 from minidet.models.retinaface.anchor_free import AnchorFreeNet
 from minidet.models.retinaface.architecture import Architecture
 from minidet.models.retinaface.cascade import CascadeNet
-from minidet.models.retinaface.mesh import DenseNet, dense_net
+from minidet.models.retinaface.dense_net import dense_net
+from minidet.models.retinaface.mesh import DenseNet
 from minidet.models.retinaface.mesh_decoder import MeshDecoder
 from minidet.models.retinaface.pixel import PixelBranch
 from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk

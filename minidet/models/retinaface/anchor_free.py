@@ -20,7 +20,7 @@ from minidet._typing import FloatArray
 from minidet.boxes import LocationSettings
 from minidet.boxes.distances import MOST_LOG
 from minidet.models.retinaface.heads import per_anchor, per_position
-from minidet.models.retinaface.pyramid_net import Branch, Trunk
+from minidet.models.retinaface.pyramid_net import Branch, Trunk, feature_maps
 from minidet.nn import Conv2d, Module
 from minidet.ops import concat_backward, concat_forward, sigmoid_forward, softmax_forward
 
@@ -109,10 +109,7 @@ class AnchorFreeNet(Module):
         dict of str to (N, C, h, w) array
             Those of the trunk, such as "p3", and the outputs of the context modules, such as "context3".
         """
-        maps = self.trunk.features(x)
-        context_maps = self.branch.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
-        names = [f"context{level}" for level in self.trunk.levels]
-        return {**maps, **dict(zip(names, context_maps, strict=True))}
+        return feature_maps(self.trunk, self.branch, x)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Compute distances, scores and landmark deltas, as detecting needs them.

@@ -7,11 +7,12 @@ The choices are those of the paper (Deng et al. 2019, arXiv 1905.00641, section 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
 
+from minidet._check import check_whole
 from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, LocationSettings
 from minidet.errors import InputError
 from minidet.models.retinaface.anchor_free import AnchorFreeNet, LocationHeadsPerLevel
@@ -20,6 +21,7 @@ from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN, FivePyramid
 from minidet.models.retinaface.levels import HeadsPerLevel, PerLevel, SharedHeads
+from minidet.models.retinaface.mesh import add_dense_heads
 from minidet.models.retinaface.mobilenet_v1 import FourStageMobileNetV1, MobileNetV1
 from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk
 from minidet.models.retinaface.resnet import RESNET50, RESNET152, ResNet
@@ -70,6 +72,9 @@ class Architecture:
     anchor_free : bool
         Heads that answer for the positions of the maps, with no anchors on them; not with ``shared_heads``
         or ``cascade``.
+    vertices : int
+        Of the mesh that a dense branch gives to every anchor, as in the paper of 2020; 0 for no such branch.
+        Not with ``cascade`` or ``anchor_free``.
 
     Raises
     ------
@@ -84,6 +89,8 @@ class Architecture:
     3
     >>> Architecture.from_name("retinaface_resnet50_p2p6_deform").context
     'deform'
+    >>> Architecture.from_name("retinaface_mobilenet025_shared_mesh399").vertices
+    399
     """
 
     backbone: str = "mobilenet025"
@@ -92,6 +99,7 @@ class Architecture:
     shared_heads: bool = False
     cascade: bool = False
     anchor_free: bool = False
+    vertices: int = 0
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -104,6 +112,9 @@ class Architecture:
             raise InputError(f"Architecture: context={self.context!r}; expected one of {', '.join(CONTEXTS)}")
         if self.anchor_free and (self.shared_heads or self.cascade):
             raise InputError("Architecture: anchor_free goes with neither shared_heads nor cascade")
+        check_whole("Architecture", "vertices", self.vertices, least=0)
+        if self.vertices and (self.cascade or self.anchor_free):
+            raise InputError("Architecture: vertices go with neither cascade nor anchor_free")
 
     @property
     def name(self) -> str:
@@ -119,6 +130,8 @@ class Architecture:
             parts.append("cascade")
         if self.anchor_free:
             parts.append("anchorfree")
+        if self.vertices:
+            parts.append(f"mesh{self.vertices}")
         return "_".join(parts)
 
     @classmethod
@@ -135,10 +148,14 @@ class Architecture:
         InputError
             If it is the name of no RetinaFace.
         """
+        rest, _, digits = name.partition("_mesh")
+        vertices = int(digits) if digits.isdecimal() else 0
         for backbone, levels, context, heads in product(BACKBONES, (3, 5), CONTEXTS, HEADS):
             found = cls(backbone, levels, context, *heads)
-            if found.name == name:
-                return found
+            if found.name == rest:
+                found = replace(found, vertices=vertices)
+                if found.name == name:
+                    return found
         raise InputError(f"{name!r} is the name of no RetinaFace; an example is 'retinaface_resnet50_p2p6'")
 
     @property
@@ -150,6 +167,11 @@ class Architecture:
     def locations(self) -> LocationSettings:
         """The locations that heads without anchors answer for."""
         return LocationSettings(strides=self.anchors.strides)
+
+    @property
+    def channels(self) -> int:
+        """Of the maps of its pyramid and its context modules."""
+        return 64 if self._is_small else 256
 
     @property
     def stem(self) -> str:
@@ -168,18 +190,19 @@ class Architecture:
             return CascadeNet(trunk, self._branch(trunk.levels), self._branch(trunk.levels), self.anchors)
         if self.anchor_free:
             return AnchorFreeNet(trunk, self._branch(trunk.levels), self.locations)
-        return PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
+        network = PyramidNet(trunk, self._branch(trunk.levels), self.anchors)
+        return add_dense_heads(network, 3 * self.vertices, self.channels) if self.vertices else network
 
     def _trunk(self) -> Trunk:
         conv = DEFORMABLE.get(self.context, Conv2d)
         if self.levels == 3:
             coarse = MobileNetV1() if self._is_small else ResNet(self._blocks, finest=3)
-            return Trunk(coarse, FPN(coarse.channels, self._channels, conv=conv), (3, 4, 5))
+            return Trunk(coarse, FPN(coarse.channels, self.channels, conv=conv), (3, 4, 5))
         fine = FourStageMobileNetV1() if self._is_small else ResNet(self._blocks, finest=2)
-        return Trunk(fine, FivePyramid(fine.channels, self._channels, conv=conv), (2, 3, 4, 5, 6))
+        return Trunk(fine, FivePyramid(fine.channels, self.channels, conv=conv), (2, 3, 4, 5, 6))
 
     def _branch(self, levels: tuple[int, ...]) -> Branch:
-        channels, per_position = self._channels, self.anchors.per_position
+        channels, per_position = self.channels, self.anchors.per_position
         contexts = PerLevel(levels, [CONTEXTS[self.context](channels) for _ in levels])
         if self.anchor_free:
             return Branch(contexts, LocationHeadsPerLevel(levels, channels))
@@ -190,11 +213,6 @@ class Architecture:
     @property
     def _is_small(self) -> bool:
         return self.backbone == "mobilenet025"
-
-    @property
-    def _channels(self) -> int:
-        """Of the pyramid."""
-        return 64 if self._is_small else 256
 
     @property
     def _blocks(self) -> tuple[int, int, int, int]:

@@ -20,7 +20,7 @@ from minidet._typing import FloatArray
 from minidet.boxes import AnchorSettings
 from minidet.boxes.coding import VARIANCES
 from minidet.models.retinaface.levels import Outputs
-from minidet.models.retinaface.pyramid_net import Branch, Trunk
+from minidet.models.retinaface.pyramid_net import Branch, Trunk, feature_maps
 from minidet.nn import Module
 from minidet.ops import softmax_forward
 
@@ -99,10 +99,7 @@ class CascadeNet(Module):
         dict of name to (N, C, h, w) array
             As :meth:`PyramidNet.features` has them.
         """
-        maps = self.trunk.features(x)
-        context_maps = self.second.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
-        names = [f"context{level}" for level in self.trunk.levels]
-        return {**maps, **dict(zip(names, context_maps, strict=True))}
+        return feature_maps(self.trunk, self.second, x)
 
     def predict(self, x: FloatArray) -> Outputs:
         """Compute deltas from the anchors, and scores.

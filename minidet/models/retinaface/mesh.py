@@ -13,14 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minidet._check import check_whole
 from minidet._typing import FloatArray
 from minidet.boxes import AnchorSettings
-from minidet.errors import InputError
-from minidet.models.retinaface.architecture import Architecture
 from minidet.models.retinaface.heads import per_anchor, per_position
 from minidet.models.retinaface.levels import Outputs, PerLevel
-from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk
+from minidet.models.retinaface.pyramid_net import Branch, PyramidNet, Trunk, feature_maps
 from minidet.nn import Conv2d, Module
 from minidet.ops import concat_backward, concat_forward, softmax_forward
 
@@ -75,7 +72,7 @@ class DenseHeads(Module):
 
 
 class DenseNet(Module):
-    """A RetinaFace with a dense regression branch; made by :func:`dense_net`.
+    """A RetinaFace with a dense regression branch, made by :func:`dense_net` or :class:`Architecture`.
 
     Parameters
     ----------
@@ -125,8 +122,23 @@ class DenseNet(Module):
         grad_maps = self.branch.backward(*grad_outputs)
         return self.trunk.backward(grad_maps)
 
+    def features(self, x: FloatArray) -> dict[str, FloatArray]:
+        """Compute the maps on the way, by name.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        dict of name to (N, C, h, w) array
+            As :meth:`PyramidNet.features` has them.
+        """
+        return feature_maps(self.trunk, self.branch, x)
+
     def predict(self, x: FloatArray) -> Outputs:
-        """Compute what :func:`minidet.detectors.detect_retinaface` asks for; dense has no part in it.
+        """Compute what says where the faces are; dense has no part in it.
 
         Parameters
         ----------
@@ -140,45 +152,42 @@ class DenseNet(Module):
             The two of an anchor sum to one.
         landmark_deltas : (N, A, 10) array
         """
-        box_deltas, logits, landmark_deltas, _ = self.forward(x)
-        return box_deltas, softmax_forward(logits, axis=2), landmark_deltas
+        box_deltas, scores, landmark_deltas, _ = self.predict_dense(x)
+        return box_deltas, scores, landmark_deltas
+
+    def predict_dense(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Compute the same, and what the dense branch says; then ``detect_retinaface`` records meshes.
+
+        Parameters
+        ----------
+        x : (N, 3, H, W) array
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        box_deltas, scores, landmark_deltas : (N, A, 4 | 2 | 10) arrays
+            As :meth:`predict` has them.
+        dense : (N, A, values) array
+        """
+        box_deltas, logits, landmark_deltas, dense = self.forward(x)
+        return box_deltas, softmax_forward(logits, axis=2), landmark_deltas, dense
 
 
-def dense_net(values: int, architecture: Architecture | None = None) -> DenseNet:
-    """Add a dense regression branch to a RetinaFace.
+def add_dense_heads(network: PyramidNet, values: int, in_channels: int) -> DenseNet:
+    """Put a dense regression branch beside the heads of a network, which share their layers afterwards.
 
     Parameters
     ----------
+    network : PyramidNet
     values : int
-        Numbers per anchor: 3 for each vertex of a mesh, or those of a :class:`PixelBranch`.
-    architecture : Architecture, optional
-        Of the rest; by default the small backbone, three levels, shared heads.
+        Numbers per anchor.
+    in_channels : int
+        Of the maps that the heads look at.
 
     Returns
     -------
     DenseNet
-        Layers as new, to be initialised.
-
-    Raises
-    ------
-    InputError
-        If it is a cascade, or the released network, whose parts have other names.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> network = dense_net(3 * 5).eval()
-    >>> [output.shape for output in network.forward(np.zeros((1, 3, 32, 32), np.float32))]
-    [(1, 42, 4), (1, 42, 2), (1, 42, 10), (1, 42, 15)]
     """
-    check_whole("dense_net", "values", values, least=1)
-    chosen = architecture or Architecture(shared_heads=True)
-    network = chosen.build()
-    if not isinstance(network, PyramidNet):
-        raise InputError(
-            f"dense_net: {chosen.name} has no single branch; expected shared heads or five levels"
-        )
-    levels, contexts = network.trunk.levels, network.branch.contexts
-    channels = 64 if chosen.backbone == "mobilenet025" else 256
-    heads = DenseHeads(network.branch.heads, levels, channels, chosen.anchors.per_position, values)
-    return DenseNet(network.trunk, Branch(contexts, heads), chosen.anchors)
+    trunk, contexts, anchors = network.trunk, network.branch.contexts, network.anchors
+    heads = DenseHeads(network.branch.heads, trunk.levels, in_channels, anchors.per_position, values)
+    return DenseNet(trunk, Branch(contexts, heads), anchors)

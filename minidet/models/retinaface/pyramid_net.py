@@ -194,10 +194,7 @@ class PyramidNet(Module):
         dict of name to (N, C, h, w) array
             Stride 2**l for the names in l: 8, 16 and 32 with three levels, also 4 and 64 with five.
         """
-        maps = self.trunk.features(x)
-        context_maps = self.branch.contexts.forward([maps[f"p{level}"] for level in self.trunk.levels])
-        names = [f"context{level}" for level in self.trunk.levels]
-        return {**maps, **dict(zip(names, context_maps, strict=True))}
+        return feature_maps(self.trunk, self.branch, x)
 
     def predict(self, x: FloatArray) -> Outputs:
         """Compute deltas and scores: :meth:`forward` and a softmax.
@@ -216,3 +213,11 @@ class PyramidNet(Module):
         """
         box_deltas, logits, landmark_deltas = self.forward(x)
         return box_deltas, softmax_forward(logits, axis=2), landmark_deltas
+
+
+def feature_maps(trunk: Trunk, branch: Branch, x: FloatArray) -> dict[str, FloatArray]:
+    """Compute the maps of a trunk, and those of a branch's context modules, by name."""
+    maps = trunk.features(x)
+    context_maps = branch.contexts.forward([maps[f"p{level}"] for level in trunk.levels])
+    names = [f"context{level}" for level in trunk.levels]
+    return {**maps, **dict(zip(names, context_maps, strict=True))}

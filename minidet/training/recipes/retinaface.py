@@ -75,6 +75,11 @@ class RetinaFaceRecipe:
         check_whole("RetinaFaceRecipe", "batch_size", self.batch_size, least=1)
         check_whole("RetinaFaceRecipe", "validations", self.validations, least=1)
         check_whole("RetinaFaceRecipe", "checkpoint_every", self.checkpoint_every, least=1)
+        if self.network.vertices:
+            raise InputError(
+                f"RetinaFaceRecipe: {self.network.name} has meshes, and photographs have none to learn from; "
+                "see train_mesh_branch"
+            )
         if self.norms not in ("learn", "frozen", "reestimated"):
             raise InputError(
                 f"RetinaFaceRecipe: norms={self.norms!r}; expected 'learn', 'frozen' or 'reestimated'"
