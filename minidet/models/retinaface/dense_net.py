@@ -1,4 +1,4 @@
-"""A RetinaFace that says any number of further things of every anchor."""
+"""A RetinaFace (Deng et al. 2020) that says any number of further things of every anchor."""
 
 from __future__ import annotations
 
