@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from copy import copy
+from typing import Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,10 +47,10 @@ class Dataset(Sequence[Sample]):
     def __getitem__(self, index: int) -> Sample: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: slice) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> Sample | Dataset:
-        """``dataset[0]`` is a Sample, ``dataset[::5]`` every fifth photograph as a Dataset.
+    def __getitem__(self, index: int | slice) -> Sample | Self:
+        """``dataset[0]`` is a Sample, ``dataset[::5]`` every fifth photograph as a data set of its kind.
 
         A sample has no boxes without an area: nothing can be learnt from them or measured against them.
 
@@ -61,10 +62,10 @@ class Dataset(Sequence[Sample]):
         if isinstance(index, slice):
             bounds = [index.start, index.stop, *([] if index.step is None else [index.step])]
             part = ":".join("" if bound is None else str(bound) for bound in bounds)
-            return Dataset(self.annotations[index], f"{self.source}[{part}]", exhaustive=self.exhaustive)
+            return self._with(self.annotations[index], f"{self.source}[{part}]")
         return load_sample(self.annotations[index])
 
-    def part(self, chosen: ArrayLike, source: str) -> Dataset:
+    def part(self, chosen: ArrayLike, source: str) -> Self:
         """Return the chosen photographs as a data set.
 
         Parameters
@@ -80,7 +81,13 @@ class Dataset(Sequence[Sample]):
         ['b.jpg']
         """
         kept = [self.annotations[index] for index in np.flatnonzero(chosen).tolist()]
-        return Dataset(kept, source, exhaustive=self.exhaustive)
+        return self._with(kept, source)
+
+    def _with(self, annotations: Sequence[Annotation], source: str) -> Self:
+        """Return the same with other photographs."""
+        other = copy(self)
+        other.annotations, other.source = annotations, source
+        return other
 
     def __iter__(self) -> Iterator[Sample]:
         return map(load_sample, self.annotations)

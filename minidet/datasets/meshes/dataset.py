@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minidet._check import check_whole
 from minidet._typing import Float32Array, Float64Array, RGBImage
-from minidet.datasets.dataset import Dataset, load_sample
+from minidet.datasets.dataset import Dataset
 from minidet.datasets.meshes.head import CODE_SIZE, coloured_head, head_topology
-from minidet.datasets.sample import Annotation, Sample
+from minidet.datasets.sample import Annotation
 from minidet.errors import InputError, is_number, is_share
 from minidet.image import resize_bilinear
 from minidet.mesh import Topology, place_forward, project_forward, render_forward
@@ -205,18 +204,6 @@ class MeshFaceDataset(Dataset):
     def topology(self) -> Topology:
         """The same for every face."""
         return head_topology()
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> MeshFaceDataset: ...
-
-    def __getitem__(self, index: int | slice) -> Sample | MeshFaceDataset:
-        """``dataset[0]`` is a Sample, ``dataset[::5]`` every fifth picture as a data set."""
-        if isinstance(index, slice):
-            return MeshFaceDataset(self.annotations[index], super().__getitem__(index).source)
-        return load_sample(self.annotations[index])
 
 
 def mesh_face_dataset(

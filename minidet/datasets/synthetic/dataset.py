@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minidet._check import check_whole
 from minidet._typing import Float32Array, RGBImage
-from minidet.datasets.dataset import Dataset, load_sample
-from minidet.datasets.sample import Annotation, Sample
+from minidet.datasets.dataset import Dataset
+from minidet.datasets.sample import Annotation
 from minidet.datasets.synthetic.head import VERTEX_COUNT, head_triangles
 from minidet.datasets.synthetic.options import format_options, parse_options
 from minidet.datasets.synthetic.picture import draw_picture
@@ -89,18 +88,6 @@ class SyntheticDataset(Dataset):
     def triangles(self) -> NDArray[np.int32]:
         """(T, 3): numbers of vertices, the same for every face."""
         return head_triangles()
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> SyntheticDataset: ...
-
-    def __getitem__(self, index: int | slice) -> Sample | SyntheticDataset:
-        """``dataset[0]`` is a Sample, ``dataset[::5]`` every fifth picture as a data set."""
-        if isinstance(index, slice):
-            return SyntheticDataset(self.annotations[index], super().__getitem__(index).source)
-        return load_sample(self.annotations[index])
 
 
 def synthetic_dataset(
