@@ -9,12 +9,8 @@ from minidet.boxes.distances import MOST_LOG
 from minidet.errors import InputError
 from minidet.fast import accelerate
 from minidet.models.retinaface import AnchorFreeNet, Architecture
-from minidet.models.retinaface.anchor_free import (
-    FIRST_SCORE,
-    LocationHeads,
-    LocationHeadsPerLevel,
-    limited_exp,
-)
+from minidet.models.retinaface.anchor_free import FIRST_SCORE, LocationHeads, limited_exp
+from minidet.models.retinaface.levels import HeadsPerLevel
 from minidet.nn import initialise
 from tests.gradients import assert_gradients
 from tests.oracles.cases import Numbers
@@ -125,7 +121,7 @@ def test_positions_follow_each_other_in_the_order_of_the_locations():
         level = points[start : start + rows * columns].reshape(1, rows, columns, 2)
         maps.append(np.ascontiguousarray(level.transpose(0, 3, 1, 2)))
         start += rows * columns
-    heads = LocationHeadsPerLevel((3, 4, 5), 2)
+    heads = HeadsPerLevel((3, 4, 5), [LocationHeads(2) for _ in range(3)])
     for level in heads.heads.values():
         level.distance_head.weight.data[:2, :, 0, 0] = np.eye(2)
         level.centre_head.weight.data[0, :, 0, 0] = [0, 1]
@@ -155,7 +151,7 @@ def test_gradients_of_the_heads():
 
 def test_every_level_has_its_own_heads_and_gradients():
     planes = [(3, 4), (2, 2), (1, 1)]
-    heads = with_random_state(LocationHeadsPerLevel((3, 4, 5), 3))
+    heads = with_random_state(HeadsPerLevel((3, 4, 5), [LocationHeads(3) for _ in range(3)]))
     maps = maps_of(*planes)
     outputs = heads.forward(maps)
     grads = [Numbers(f"grad {values}").real(*y.shape) for values, y in zip(VALUES, outputs, strict=True)]

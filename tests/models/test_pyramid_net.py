@@ -10,6 +10,7 @@ from minidet.boxes import PAPER_ANCHORS
 from minidet.errors import InputError
 from minidet.models.retinaface import Architecture, PyramidNet, RetinaFaceNet
 from minidet.models.retinaface.architecture import BACKBONES, CONTEXTS
+from minidet.models.retinaface.heads import Heads
 from minidet.models.retinaface.levels import HeadsPerLevel, SharedHeads
 from minidet.models.retinaface.mobilenet_v1 import FourStageMobileNetV1, MobileNetV1
 from minidet.models.retinaface.resnet import RESNET50, Bottleneck, ResNet
@@ -156,7 +157,7 @@ def with_random_weights(module):
 def test_shared_heads_are_equal_heads_on_every_level():
     planes = [(5, 7), (3, 4), (1, 2)]
     shared = with_random_weights(SharedHeads(4, 3))
-    own = HeadsPerLevel((3, 4, 5), 4, 3).astype("float64")
+    own = HeadsPerLevel((3, 4, 5), [Heads(4, 3) for _ in range(3)]).astype("float64")
     one = shared.heads.state_dict()
     own.load_state_dict({f"p{level}.{name}": array for level in (3, 4, 5) for name, array in one.items()})
     maps = maps_of(*planes)
@@ -182,7 +183,7 @@ def test_levels_follow_each_other_from_fine_to_coarse():
 
 def test_as_many_maps_as_levels():
     with pytest.raises(ValueError, match="zip"):
-        HeadsPerLevel((3, 4), 4, 2).astype("float64").forward(maps_of((2, 2)))
+        HeadsPerLevel((3, 4), [Heads(4, 2) for _ in range(2)]).astype("float64").forward(maps_of((2, 2)))
 
 
 # ---- Names -----------------------------------------------------------------------------------------

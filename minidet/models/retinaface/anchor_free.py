@@ -12,7 +12,6 @@ Trunk and context modules are those of the network with anchors; only what the h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from minidet.boxes.distances import MOST_LOG
 from minidet.models.retinaface.heads import per_anchor, per_position
 from minidet.models.retinaface.pyramid_net import Branch, Trunk, feature_maps
 from minidet.nn import Conv2d, Module
-from minidet.ops import concat_backward, concat_forward, sigmoid_forward, softmax_forward
+from minidet.ops import sigmoid_forward, softmax_forward
 
 LocationOutputs = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 """log_distances (N, L, 4), logits (N, L, 2), centre_logits (N, L, 1) and landmark_deltas (N, L, 10)."""
@@ -39,7 +38,7 @@ class AnchorFreeNet(Module):
     ----------
     trunk : Trunk
     branch : Branch
-        Its heads are :class:`LocationHeadsPerLevel`.
+        Its heads are :class:`LocationHeads`, one for each level.
     locations : LocationSettings
         Which locations the heads answer for.
     """
@@ -134,51 +133,6 @@ class AnchorFreeNet(Module):
         faces = softmax_forward(logits, axis=2)[:, :, 1]  # (N, L)
         centre = sigmoid_forward(centre_logits[:, :, 0])  # (N, L)
         return limited_exp(log_distances), faces * centre, landmark_deltas
-
-
-class LocationHeadsPerLevel(Module):
-    """Heads with weights of their own on each level.
-
-    Parameters
-    ----------
-    levels : sequence of int
-        3 for P3 and so on.
-    in_channels : int
-    """
-
-    def __init__(self, levels: Sequence[int], in_channels: int) -> None:
-        self.heads = {level: LocationHeads(in_channels) for level in levels}
-
-    def parts(self) -> Iterator[tuple[str, Module]]:
-        """List the heads under the names of their levels."""
-        for level, heads in self.heads.items():
-            yield f"p{level}", heads
-
-    def forward(self, maps: Sequence[FloatArray]) -> LocationOutputs:
-        """Compute what :class:`LocationHeads` compute, level after level: (N, L, ..) arrays."""
-        outputs = [heads.forward(x) for heads, x in zip(self.heads.values(), maps, strict=True)]
-        log_distances = concat_forward([level[0] for level in outputs], axis=1)  # (N, L, 4)
-        logits = concat_forward([level[1] for level in outputs], axis=1)  # (N, L, 2)
-        centre_logits = concat_forward([level[2] for level in outputs], axis=1)  # (N, L, 1)
-        landmark_deltas = concat_forward([level[3] for level in outputs], axis=1)  # (N, L, 10)
-        self.keep_for_backward([level[1].shape[1] for level in outputs])
-        return log_distances, logits, centre_logits, landmark_deltas
-
-    def backward(
-        self,
-        grad_log_distances: FloatArray,
-        grad_logits: FloatArray,
-        grad_centre_logits: FloatArray,
-        grad_landmark_deltas: FloatArray,
-    ) -> list[FloatArray]:
-        """Go back through :meth:`forward`, line by line, to the gradient of every map."""
-        locations = self.kept()  # of each level
-        landmark_grads = concat_backward(grad_landmark_deltas, locations, axis=1)
-        centre_grads = concat_backward(grad_centre_logits, locations, axis=1)
-        logit_grads = concat_backward(grad_logits, locations, axis=1)
-        distance_grads = concat_backward(grad_log_distances, locations, axis=1)
-        grads = zip(distance_grads, logit_grads, centre_grads, landmark_grads, strict=True)
-        return [heads.backward(*grad) for heads, grad in zip(self.heads.values(), grads, strict=True)]
 
 
 class LocationHeads(Module):

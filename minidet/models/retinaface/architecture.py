@@ -15,11 +15,12 @@ from typing import Any
 from minidet._check import check_whole
 from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS, AnchorSettings, LocationSettings
 from minidet.errors import InputError
-from minidet.models.retinaface.anchor_free import AnchorFreeNet, LocationHeadsPerLevel
+from minidet.models.retinaface.anchor_free import AnchorFreeNet, LocationHeads
 from minidet.models.retinaface.blocks import MakesConv
 from minidet.models.retinaface.cascade import CascadeNet
 from minidet.models.retinaface.context import Context
 from minidet.models.retinaface.fpn import FPN, FivePyramid
+from minidet.models.retinaface.heads import Heads
 from minidet.models.retinaface.levels import HeadsPerLevel, PerLevel, SharedHeads
 from minidet.models.retinaface.mesh import add_dense_heads
 from minidet.models.retinaface.mobilenet_v1 import FourStageMobileNetV1, MobileNetV1
@@ -205,10 +206,10 @@ class Architecture:
         channels, per_position = self.channels, self.anchors.per_position
         contexts = PerLevel(levels, [CONTEXTS[self.context](channels) for _ in levels])
         if self.anchor_free:
-            return Branch(contexts, LocationHeadsPerLevel(levels, channels))
+            return Branch(contexts, HeadsPerLevel(levels, [LocationHeads(channels) for _ in levels]))
         if self.shared_heads:
             return Branch(contexts, SharedHeads(channels, per_position))
-        return Branch(contexts, HeadsPerLevel(levels, channels, per_position))
+        return Branch(contexts, HeadsPerLevel(levels, [Heads(channels, per_position) for _ in levels]))
 
     @property
     def _is_small(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from minidet._typing import FloatArray
 from minidet.models.retinaface.heads import Heads
@@ -47,36 +48,29 @@ class HeadsPerLevel(Module):
     Parameters
     ----------
     levels : sequence of int
-    in_channels : int
-    anchors_per_position : int
+    heads : sequence of Module
+        One for each level, in the same order. Each takes a map (N, C, h, w), and returns several arrays
+        (N, anchors or locations, numbers).
     """
 
-    def __init__(self, levels: Sequence[int], in_channels: int, anchors_per_position: int) -> None:
-        self.heads = {level: Heads(in_channels, anchors_per_position) for level in levels}
+    def __init__(self, levels: Sequence[int], heads: Sequence[Any]) -> None:
+        self.heads = dict(zip(levels, heads, strict=True))
 
     def parts(self) -> Iterator[tuple[str, Module]]:
         """List the heads under the names of their levels."""
         for level, heads in self.heads.items():
             yield f"p{level}", heads
 
-    def forward(self, maps: Sequence[FloatArray]) -> Outputs:
-        """Compute box_deltas (N, A, 4), logits (N, A, 2), landmark_deltas (N, A, 10), level after level."""
+    def forward(self, maps: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
+        """Compute what the heads compute, box_deltas (N, A, 4) and so on, level after level."""
         outputs = [heads.forward(x) for heads, x in zip(self.heads.values(), maps, strict=True)]
-        box_deltas = concat_forward([level[0] for level in outputs], axis=1)  # (N, A, 4)
-        logits = concat_forward([level[1] for level in outputs], axis=1)  # (N, A, 2)
-        landmark_deltas = concat_forward([level[2] for level in outputs], axis=1)  # (N, A, 10)
-        self.keep_for_backward([level[1].shape[1] for level in outputs])
-        return box_deltas, logits, landmark_deltas
+        self.keep_for_backward([level[0].shape[1] for level in outputs])
+        return tuple(concat_forward(levels, axis=1) for levels in zip(*outputs, strict=True))
 
-    def backward(
-        self, grad_box_deltas: FloatArray, grad_logits: FloatArray, grad_landmark_deltas: FloatArray
-    ) -> list[FloatArray]:
+    def backward(self, *grad_outputs: FloatArray) -> list[FloatArray]:
         """Go back through :meth:`forward`, line by line, to the gradient of every map."""
         anchors = self.kept()  # of each level
-        landmark_grads = concat_backward(grad_landmark_deltas, anchors, axis=1)
-        logit_grads = concat_backward(grad_logits, anchors, axis=1)
-        box_grads = concat_backward(grad_box_deltas, anchors, axis=1)
-        grads = zip(box_grads, logit_grads, landmark_grads, strict=True)
+        grads = zip(*(concat_backward(grad, anchors, axis=1) for grad in grad_outputs), strict=True)
         return [heads.backward(*grad) for heads, grad in zip(self.heads.values(), grads, strict=True)]
 
 
