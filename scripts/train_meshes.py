@@ -25,46 +25,58 @@ from minidet.datasets.meshes import (
     mesh_face_dataset,
 )
 from minidet.image import draw_mesh
-from minidet.models.retinaface import Architecture, MeshDecoder, PixelBranch
+from minidet.models.retinaface import Architecture, DenseNet, MeshDecoder, PixelBranch
 from minidet.training.fit_pixels import fit_pixels
 from minidet.training.mesh_face_batches import MeshFaceBatches
 from minidet.training.train_mesh_branch import decoded_meshes, new_mesh_net, train_mesh_branch, vertex_error
 from minidet.training.train_mesh_decoder import train_mesh_decoder
+from minidet.training.train_pixel_branch import drawn_faces, new_pixel_net, train_pixel_branch
 from minidet.weights import save_npz, with_topology
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-PICTURES = 24
+FEW, MANY, OTHERS = 24, 2000, 32
+"""Pictures that are learnt by heart, pictures to learn from, and pictures to measure on that nothing learns from;
+of the many, the few are measured, too."""
 SHOWN = 6
+
+LARGER = MeshFaceSettings(side=96, heights=(0.6, 0.75))
+CLOSE = MatchThresholds(positive=0.5, negative=0.3, force_best=0.3)
+"""For the pixels: faces that fill their anchors."""
 
 
 def main() -> None:
     """Do one after the other."""
     minidet.set_num_threads(1)
-    mesh_branch(weights=Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    pixel_branch()
+    network = mesh_branch(weights=Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    pixel_branch(network)
 
 
-def mesh_branch(steps: int = 900, weights: Path | None = None) -> None:
+def mesh_branch(steps: int = 2600, weights: Path | None = None) -> DenseNet:
     """Train a network with a mesh branch, draw what it finds before and after, and save it if asked to."""
     started = time.process_time()
-    batches = MeshFaceBatches(mesh_face_dataset(PICTURES), batch_size=8, seed=0)
-    held_out = MeshFaceBatches(mesh_face_dataset(32, seed=1), batch_size=32, seed=0)
-    every = MeshFaceBatches(mesh_face_dataset(PICTURES), batch_size=PICTURES, seed=0)
+    seen = MeshFaceBatches(mesh_face_dataset(FEW), batch_size=FEW, seed=0)
+    unseen = MeshFaceBatches(mesh_face_dataset(OTHERS, seed=1), batch_size=OTHERS, seed=0)
+    batches = MeshFaceBatches(mesh_face_dataset(MANY), batch_size=16, seed=0)
     network = new_mesh_net(head_topology().vertex_count, seed=0)
-    before, rows = vertex_error(network, every), [mesh_row(network, every)]
+    before, rows = [vertex_error(network, one) for one in (seen, unseen)], [mesh_row(network, unseen)]
     with tempfile.TemporaryDirectory() as folder:
-        train_mesh_branch(network, batches, steps=steps, folder=Path(folder), progress=False)
-    after, rows = vertex_error(network, every), [*rows, mesh_row(network, every)]
-    other = vertex_error(network, held_out)
-    print(f"mesh: error {before:.2f} before, {after:.2f} after {steps} steps: {before / after:.1f} times")
-    print(f"mesh: on pictures not learnt from {other:.2f} pixels; {time.process_time() - started:.0f} s")
+        train_mesh_branch(
+            network, batches, steps=steps, folder=Path(folder), lr=1e-2, mesh_weight=0.3, progress=False
+        )
+    after, rows = [vertex_error(network, one) for one in (seen, unseen)], [*rows, mesh_row(network, unseen)]
+    for which, first, last in zip(("seen", "unseen"), before, after, strict=True):
+        print(
+            f"mesh, {which}: error {first:.2f} before, {last:.2f} after {steps} steps: {first / last:.1f} times"
+        )
+    print(f"mesh: {time.process_time() - started:.0f} s", flush=True)
     save("mesh_branch.png", rows)
     if weights is not None:
         name = Architecture(shared_heads=True, vertices=head_topology().vertex_count).name
         save_npz(weights, with_topology(network.state_dict(), head_topology()), architecture=name)
+    return network
 
 
-def mesh_row(network: minidet.models.retinaface.DenseNet, batches: MeshFaceBatches) -> list[np.ndarray]:
+def mesh_row(network: DenseNet, batches: MeshFaceBatches) -> list[np.ndarray]:
     """Draw the mesh that the first positive anchor of some pictures finds."""
     found, _ = decoded_meshes(network, batches)
     batch = batches.batch(0)
@@ -79,39 +91,53 @@ def mesh_row(network: minidet.models.retinaface.DenseNet, batches: MeshFaceBatch
     return row
 
 
-def pixel_branch(steps: int = 200) -> None:
-    """Train a decoder, then fit code, camera and light to crops; draw crop, first and last picture."""
+def pixel_branch(mesh_net: DenseNet) -> None:
+    """Train a decoder, then networks with it; draw crop, first and last picture, and the best there could be."""
     started = time.process_time()
-    settings = MeshFaceSettings(side=96, heights=(0.6, 0.75))
-    thresholds = MatchThresholds(positive=0.5, negative=0.3, force_best=0.3)
-    dataset = mesh_face_dataset(PICTURES, settings=settings)
-    batches = MeshFaceBatches(dataset, batch_size=PICTURES, seed=0, thresholds=thresholds)
-    batch = batches.batch(0)
     decoder = MeshDecoder(head_topology(), CODE_SIZE)
     losses = train_mesh_decoder(decoder, coloured_head, steps=300, seed=0)
     print(f"decoder: loss {losses[0]:.2f}, at the end {np.mean(losses[-20:]):.3f}")
-
     branch = PixelBranch(decoder, head_topology())
-    first = np.zeros((len(batch.targets.crops), branch.parameter_count_per_anchor), np.float32)
-    crops, visible = batch.targets.crops, batch.targets.visible
-    parameters, losses = fit_pixels(branch, crops, visible, steps=steps)
-    print(f"pixel: {losses[0]:.1f} grey levels before, {losses[-1]:.1f} after {steps} steps")
-    _, covered = branch.forward(parameters)
-    print(f"pixel: the mesh covers {covered.mean():.2f} of a crop, the face {visible.mean():.2f}")
-    everywhere, losses = fit_pixels(branch, crops, np.ones_like(visible), steps=steps)
-    _, covered = branch.forward(everywhere)
-    print(
-        f"pixel, background too: {losses[0]:.1f} before, {losses[-1]:.1f} after; covers {covered.mean():.2f}"
-    )
-    print(f"pixel: {time.process_time() - started:.0f} s")
 
-    image_of_anchor, _ = np.nonzero(batch.targets.faces.positive)
+    seen, unseen = pixel_batches(FEW, FEW), pixel_batches(OTHERS, OTHERS, seed=1)
+    drawn = [drawn_faces(new_pixel_net(branch, mesh_net, seed=0), branch, unseen)[0]]
+    for count, batch_size, steps in ((FEW, 12, 800), (MANY, 16, 4000)):
+        network = new_pixel_net(branch, mesh_net, seed=0)
+        before = [drawn_faces(network, branch, one)[1] for one in (seen, unseen)]
+        with tempfile.TemporaryDirectory() as folder:
+            batches = pixel_batches(count, batch_size)
+            train_pixel_branch(network, branch, batches, steps=steps, folder=Path(folder), progress=False)
+        after = [drawn_faces(network, branch, one)[1] for one in (seen, unseen)]
+        for which, first, last in zip(("seen", "unseen"), before, after, strict=True):
+            print(
+                f"pixel, {count} pictures, {which}: {first:.1f} before, {last:.1f} after {steps} steps",
+                flush=True,
+            )
+        print(f"pixel: {time.process_time() - started:.0f} s", flush=True)
+    drawn.append(drawn_faces(network, branch, unseen)[0])
+
+    targets = unseen.batch(0).targets
+    for which, visible in (("face", targets.visible), ("all", np.ones_like(targets.visible))):
+        parameters, losses = fit_pixels(branch, targets.crops, visible, steps=200)
+        pictures, covered, _ = branch.forward(parameters)
+        print(f"fitted, {which}: {losses[0]:.1f} before, {losses[-1]:.1f} after 200 steps")
+        print(f"fitted, {which}: the mesh covers {covered.mean():.2f}, the face {targets.visible.mean():.2f}")
+        if which == "face":
+            drawn.append(pictures)
+
+    image_of_anchor, _ = np.nonzero(targets.faces.positive)
     chosen = [int(np.argmax(image_of_anchor == number)) for number in range(SHOWN)]
     rows = []
-    for pictures in (crops, branch.forward(first)[0], branch.forward(parameters)[0]):
+    for pictures in (targets.crops, *drawn):
         grey = np.rint(255 * np.clip(pictures[chosen], 0, 1)).astype(np.uint8)
         rows.append([np.repeat(np.repeat(one, 6, axis=0), 6, axis=1) for one in grey])
     save("mesh_pixels.png", rows)
+
+
+def pixel_batches(count: int, batch_size: int, seed: int = 0) -> MeshFaceBatches:
+    """Make batches of pictures for the pixel branch."""
+    dataset = mesh_face_dataset(count, seed=seed, settings=LARGER)
+    return MeshFaceBatches(dataset, batch_size=batch_size, seed=0, thresholds=CLOSE)
 
 
 def save(name: str, rows: list[list[np.ndarray]]) -> None:

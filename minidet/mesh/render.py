@@ -106,7 +106,7 @@ def render_forward(
 
 
 def render_backward(
-    grad_pictures: FloatArray, cache: RenderCache
+    grad_pictures: FloatArray, cache: RenderCache, grad_image_points: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Go back through :func:`render_forward`, line by line.
 
@@ -117,6 +117,9 @@ def render_backward(
     ----------
     grad_pictures : (N, side, side, 3) array
     cache : RenderCache
+    grad_image_points : (N, V, 3) array, optional
+        Of what is asked of ``cache.image_points`` besides. An outline has no gradient, but where a vertex
+        lies has one: this way the whole face can be called back to its place.
 
     Returns
     -------
@@ -128,7 +131,8 @@ def render_backward(
         cache
     )
     grad_lit, grad_weights = interpolate_backward(grad_pictures, lit, triangles, shown, weights)
-    grad_image_points = rasterize_backward(grad_weights, image_points, triangles, shown)
+    grad_drawn = rasterize_backward(grad_weights, image_points, triangles, shown)
+    grad_image_points = grad_drawn if grad_image_points is None else grad_drawn + grad_image_points
     grad_points, grad_focal = project_backward(grad_image_points, points, camera[:, FOCAL], side)
     grad_colours, grad_points_lit, grad_normals, grad_light = shade_backward(
         grad_lit, colours, points, normals, light

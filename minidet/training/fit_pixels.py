@@ -56,7 +56,7 @@ def fit_pixels(
     >>> decoder = MeshDecoder(head_topology(), CODE_SIZE, channels=2)
     >>> decoder.mean.data = np.concatenate(coloured_head(np.zeros(CODE_SIZE)), axis=1).astype(np.float32)
     >>> branch = PixelBranch(decoder, head_topology(), side=16)
-    >>> crops, covered = branch.forward(np.zeros((1, branch.parameter_count_per_anchor), np.float32))
+    >>> crops, covered, _ = branch.forward(np.zeros((1, branch.parameter_count_per_anchor), np.float32))
     >>> fit_pixels(branch, crops, covered, steps=1)[1]
     [0.0, 0.0]
     """
@@ -66,7 +66,7 @@ def fit_pixels(
     white = crops.dtype.type(WHITE)
     losses = []
     for step in range(steps + 1):
-        pictures, covered = branch.forward(parameters.data)
+        pictures, covered, _ = branch.forward(parameters.data)
         value, grad_pictures = pixel_l1(white * pictures, white * crops, covered & visible)
         losses.append(value)
         if step < steps:

@@ -45,9 +45,10 @@ def train_mesh_branch(
     steps: int,
     folder: Path,
     lr: float = 3e-3,
+    mesh_weight: float = 0.01,
     progress: bool = True,
 ) -> None:
-    r"""Train all tasks at once, the mesh with the paper's :math:`\lambda_3 = 0.01`.
+    r"""Train all tasks at once.
 
     Parameters
     ----------
@@ -58,12 +59,15 @@ def train_mesh_branch(
         Of the log and the checkpoints; see :func:`minidet.training.trainer.train`.
     lr : float
         Of Adam, at first; it falls to 0 along a half cosine.
+    mesh_weight : float
+        :math:`\lambda_3`, 0.01 in the paper. For pictures of one face each, which is hard to overlook, more is
+        better: the mesh is then most of what there is to learn.
     progress : bool
         Show a progress bar.
     """
     if fast.is_available():
         fast.accelerate(network)
-    settings = replace(PAPER, thresholds=batches.thresholds)
+    settings = replace(PAPER, thresholds=batches.thresholds, mesh_weight=mesh_weight)
     topology = batches.dataset.topology
 
     def objective(outputs: tuple[Any, ...], targets: DenseTargets) -> Objective:
@@ -78,7 +82,13 @@ def train_mesh_branch(
         Cosine(lr, steps),
         steps=steps,
         folder=folder,
-        recipe={"data": batches.dataset.source, "seed": batches.seed, "steps": steps, "lr": lr},
+        recipe={
+            "data": batches.dataset.source,
+            "seed": batches.seed,
+            "steps": steps,
+            "lr": lr,
+            "mesh_weight": mesh_weight,
+        },
         checkpoint_every=steps,
         progress=progress,
         name="mesh",

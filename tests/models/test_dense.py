@@ -1,5 +1,7 @@
 """The dense branches: heads beside the heads, the mesh decoder, and the picture of an anchor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -165,7 +167,7 @@ def test_zeros_draw_the_mean_face_straight_ahead():
     topology, made = decoder()
     branch = PixelBranch(made, topology, side=12)
     assert branch.parameter_count_per_anchor == 4 + 16
-    pictures, covered = branch.forward(np.zeros((1, 20)))
+    pictures, covered, _ = branch.forward(np.zeros((1, 20)))
     mesh = made.mean.data[None]
     wanted, cache = render_forward(
         mesh[..., :3], mesh[..., 3:], CAMERA[None], LIGHT[None], topology.triangles, 12
@@ -193,6 +195,40 @@ def test_pixel_branch_gradients():
     assert_gradients(loss, {"parameters": parameters}, {"parameters": found})
 
 
+def test_gradients_of_the_drawn_landmarks():
+    topology, made = decoder()
+    branch = PixelBranch(made, topology, side=12)
+    parameters = 0.2 * Numbers("parameters").real(2, 20)
+    grad_landmarks = Numbers("landmarks").real(2, 5, 2)
+
+    def loss():
+        return float(np.vdot(grad_landmarks, branch.forward(parameters).landmarks))
+
+    pictures, _, landmarks = branch.forward(parameters)
+    cache, _ = branch.kept()
+    np.testing.assert_array_equal(landmarks, cache.image_points[:, list(topology.landmarks), :2])
+    branch.forward(parameters)
+    found = branch.backward(np.zeros_like(pictures), grad_landmarks)
+    assert_gradients(loss, {"parameters": parameters}, {"parameters": found})
+    assert found[:, :11].all()  # code and camera
+    assert not found[:, 11:].any()  # light moves nothing
+
+
+def test_a_vertex_may_be_two_landmarks():
+    topology, made = decoder()
+    twice = replace(topology, landmarks=(0, 0, 1, 2, 3))
+    branch = PixelBranch(made, twice, side=12)
+    parameters = 0.2 * Numbers("parameters").real(1, 20)
+    nothing = np.zeros_like(branch.forward(parameters).pictures)
+    one, other, both = np.zeros((3, 1, 5, 2))
+    one[0, 0], other[0, 1], both[0, :2] = 1, 1, 1
+    found = []
+    for grad_landmarks in (one, other, both):
+        branch.forward(parameters)
+        found.append(branch.backward(nothing, grad_landmarks))
+    assert_close(found[0] + found[1], found[2], 1e-12)
+
+
 @pytest.mark.parametrize("size", [-1e6, 1e6])
 def test_the_head_stays_before_the_camera(size):
     topology, made = decoder()
@@ -200,7 +236,7 @@ def test_the_head_stays_before_the_camera(size):
     parameters = np.zeros((1, 20), np.float32)
     parameters[0, 4 + 2] = size
     made.astype("float32")
-    pictures, covered = branch.forward(parameters)
+    pictures, covered, _ = branch.forward(parameters)
     assert pictures.dtype == np.float32
     assert covered.any()
     assert branch.backward(np.ones_like(pictures)).dtype == np.float32

@@ -46,15 +46,15 @@ def test_the_gradients_find_a_light_and_a_pose():
     topology = head_topology()
     branch = PixelBranch(exact_decoder(), topology, side=24)
     hidden = np.zeros((1, branch.parameter_count_per_anchor), np.float32)
-    hidden[0, CODE_SIZE : CODE_SIZE + 2] = [0.4, -0.3]  # aside
-    hidden[0, CODE_SIZE + 3] = 1.0  # yaw
-    hidden[0, -6:] = [0.5, 0.2, -0.5, -1.0, -0.8, -0.6]  # light
-    crops, visible = branch.forward(hidden)
+    hidden[0, CODE_SIZE : CODE_SIZE + 2] = [0.2, -0.15]  # aside
+    hidden[0, CODE_SIZE + 3] = 0.33  # yaw
+    hidden[0, -6:] = [0.25, 0.1, -0.25, -0.5, -0.4, -0.3]  # light
+    crops, visible, _ = branch.forward(hidden)
     found, losses = fit_pixels(branch, crops, visible, steps=60)
     assert len(losses) == 61
     assert losses[-1] < losses[0] / 4
-    assert found[0, CODE_SIZE] > 0.2
-    assert found[0, CODE_SIZE + 3] > 0.5
+    assert found[0, CODE_SIZE] > 0.1
+    assert found[0, CODE_SIZE + 3] > 0.16
 
 
 @pytest.mark.slow

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minidet.boxes import REFERENCE_ANCHORS, REFERENCE_THRESHOLDS, decode_vertices
+from minidet.boxes import REFERENCE_ANCHORS, REFERENCE_THRESHOLDS, decode_vertices, encode_landmarks
 from minidet.datasets.meshes import mesh_face_dataset
 from minidet.errors import InputError
-from minidet.losses import edge_length_l1, pixel_l1, vertex_l1
+from minidet.losses import edge_length_l1, pixel_l1, smooth_l1, vertex_l1
 from minidet.models.retinaface import PixelBranch
 from minidet.training.mesh_face_batches import MeshFaceBatches
 from minidet.training.objectives import (
@@ -41,10 +41,11 @@ UNKNOWN = [mesh.copy() for mesh in MESHES]
 UNKNOWN[0][1] = np.nan
 
 
-def faces(boxes=BOXES, meshes=UNKNOWN):
-    points = [np.full((len(box), 5, 2), np.nan) for box in boxes]
-    none = [np.zeros(len(box), bool) for box in boxes]
-    targets = retinaface_targets(ANCHORS, boxes, points, none, SETTINGS.thresholds)
+def faces(boxes=BOXES, meshes=UNKNOWN, landmarked=False):
+    """Targets; ``landmarked``: the first face of every image has landmarks."""
+    points = [16 + 8 * Numbers("points").real(len(box), 5, 2) for box in boxes]
+    known = [landmarked & (np.arange(len(box)) == 0) for box in boxes]
+    targets = retinaface_targets(ANCHORS, boxes, points, known, SETTINGS.thresholds)
     return with_meshes(targets, ANCHORS, boxes, meshes, TOPOLOGY, SETTINGS.thresholds)
 
 
@@ -135,7 +136,7 @@ def test_mesh_objective_refuses_another_size():
 
 
 def pixel_case():
-    targets = faces()
+    targets = faces(landmarked=True)
     topology, made = decoder()
     branch = PixelBranch(made, topology, side=8)
     P = int(targets.positive.sum())
@@ -149,7 +150,7 @@ def test_pixel_objective_is_in_grey_levels():
     targets, branch, crops, visible, others, dense = pixel_case()
     objective = pixel_objective(*others, dense, targets, crops, visible, branch, settings=SETTINGS)
     plain = retinaface_objective(*others, targets, settings=SETTINGS)
-    pictures, covered = branch.forward(dense[targets.positive])
+    pictures, covered, _ = branch.forward(dense[targets.positive])
     pixel, _ = pixel_l1(pictures, crops, covered & visible)
     assert objective.parts["pixel"] == pytest.approx(255 * pixel, rel=1e-12)
     assert objective.value == pytest.approx(plain.value + 0.01 * 255 * pixel, rel=1e-12)
@@ -176,6 +177,39 @@ def test_pixel_objective_gradient_of_colours():
     )
 
 
+def test_drawn_landmarks_are_compared_as_those_of_the_heads():
+    targets, branch, crops, visible, others, dense = pixel_case()
+    arguments = (*others, dense, targets, crops, visible, branch)
+    without = pixel_objective(*arguments, settings=SETTINGS)
+    objective = pixel_objective(*arguments, settings=SETTINGS, drawn_weight=0.5)
+    known = targets.has_landmarks
+    assert 0 < known.sum() < len(known)
+    landmarks = branch.forward(dense[targets.positive]).landmarks[known]  # in pixels of a crop of 8
+    _, anchor = np.nonzero(targets.positive)
+    sides = np.tile(np.array([0.0, 0.0, 8.0, 8.0]), (len(landmarks), 1))
+    deltas = encode_landmarks(landmarks, sides).reshape(-1, 10)
+    wanted, _ = smooth_l1(deltas, targets.landmark_deltas[known], beta=SETTINGS.beta, reduction="sum")
+    assert wanted > 0
+    assert objective.parts["drawn"] == pytest.approx(wanted / known.sum(), rel=1e-12)
+    assert objective.value == pytest.approx(without.value + 0.5 * wanted / known.sum(), rel=1e-12)
+
+
+def test_pixel_objective_gradient_of_drawn_landmarks():
+    # Without pixels there are no jumps, so the whole row can be moved.
+    targets, branch, crops, visible, others, dense = pixel_case()
+    visible[:] = False
+    image, anchor = np.argwhere(targets.positive)[np.flatnonzero(targets.has_landmarks)[-1]]
+    row = dense[image, anchor]
+
+    def objective():
+        arguments = (*others, dense, targets, crops, visible, branch)
+        return pixel_objective(*arguments, settings=SETTINGS, drawn_weight=0.5)
+
+    found = objective().gradients[3][image, anchor]
+    assert found[:11].all()
+    assert_gradients(lambda: objective().value, {"dense": row}, {"dense": found}, tolerance=1e-5)
+
+
 def test_no_positive_anchor_costs_no_pixel():
     _, branch, crops, visible, others, dense = pixel_case()
     nobody = faces([np.zeros((0, 4))] * 3, [np.zeros((0, 20, 3))] * 3)
@@ -186,8 +220,9 @@ def test_no_positive_anchor_costs_no_pixel():
 
 def test_pixel_objective_refuses():
     targets, branch, crops, visible, others, dense = pixel_case()
-    with pytest.raises(InputError, match="pixel_weight=-1"):
-        pixel_objective(*others, dense, targets, crops, visible, branch, pixel_weight=-1)
+    for name in ("pixel_weight", "drawn_weight"):
+        with pytest.raises(InputError, match=f"{name}=-1"):
+            pixel_objective(*others, dense, targets, crops, visible, branch, **{name: -1})
     with pytest.raises(InputError, match=r"expected \(3, \d+, 20\)"):
         pixel_objective(*others, dense[..., 1:], targets, crops, visible, branch)
     with pytest.raises(InputError, match=r"`visible` has shape .* one mask per crop"):

@@ -4,13 +4,16 @@ r"""The pixel branch (Deng et al. 2019, section 3.2): from an anchor's numbers t
 
     parameters ●── code ──▶ decoder ──▶ vertices, colours ──┐
                ├── camera ──────────────────────────────────┼──▶ render ──▶ picture of the anchor
-               └── light ───────────────────────────────────┘
+               └── light ───────────────────────────────────┘       └─▶ where its landmarks are
 
 Nobody annotates codes, cameras or lights. The picture is compared with what the anchor covers in the
-photograph, and the difference is all that this branch learns from.
+photograph, and in the paper the difference is all that this branch learns from. The five landmarks of the
+mesh are known besides: annotated landmarks can tell it where the face is.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +30,31 @@ DEPTH = 2
 
 CAMERA = np.array([0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 6.4])
 """For zeros of the network: a head that looks straight ahead and is 6.4 / 8 of the anchor high."""
-CAMERA_SCALE = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3])
+CAMERA_SCALE = np.array([0.2, 0.2, 0.1, 0.3, 0.2, 0.2, 1.0])
 """By how much a 1 of the network changes it."""
 
 LIGHT = np.array([0.0, -2.0, 4.0, 0.5, 0.5, 0.5, 0.55, 0.55, 0.55])
 """For zeros of the network: a lamp half-way between camera and head, above both, and as much light from
 everywhere."""
-LIGHT_SCALE = np.array([0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+LIGHT_SCALE = np.array([2.0, 2.0, 2.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2])
+
+
+class DrawnFaces(NamedTuple):
+    """What is drawn of P anchors.
+
+    Attributes
+    ----------
+    pictures : (P, side, side, 3) array
+        Red, green, blue, about 0 to 1.
+    covered : (P, side, side) bool array
+        Where the mesh is; elsewhere the pictures are 0 and say nothing.
+    landmarks : (P, 5, 2) array
+        Of the mesh: x, y in pixels of the picture.
+    """
+
+    pictures: FloatArray
+    covered: NDArray[np.bool_]
+    landmarks: FloatArray
 
 
 class PixelBranch(Module):
@@ -57,6 +78,7 @@ class PixelBranch(Module):
         check_whole("PixelBranch", "side", side, least=1)
         self.decoder = decoder
         self.triangles = topology.triangles
+        self.landmarks = list(topology.landmarks)
         self.side = int(side)
 
     @property
@@ -64,7 +86,7 @@ class PixelBranch(Module):
         """The size of a code and 16."""
         return self.decoder.code_size + CAMERA_SIZE + LIGHT_SIZE
 
-    def forward(self, parameters: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def forward(self, parameters: FloatArray) -> DrawnFaces:
         """Draw the faces.
 
         Parameters
@@ -74,10 +96,7 @@ class PixelBranch(Module):
 
         Returns
         -------
-        pictures : (P, side, side, 3) array
-            Red, green, blue, about 0 to 1.
-        covered : (P, side, side) bool array
-            Where the mesh is; elsewhere the pictures are 0 and say nothing.
+        DrawnFaces
 
         Raises
         ------
@@ -94,21 +113,29 @@ class PixelBranch(Module):
         vertices, colours = self.decoder.forward(code)
         pictures, cache = render_forward(vertices, colours, camera, light, self.triangles, self.side)
         self.keep_for_backward((cache, squashed))
-        return pictures, cache.shown >= 0
+        return DrawnFaces(pictures, cache.shown >= 0, cache.image_points[:, self.landmarks, :2])
 
-    def backward(self, grad_pictures: FloatArray) -> FloatArray:
+    def backward(self, grad_pictures: FloatArray, grad_landmarks: FloatArray | None = None) -> FloatArray:
         """Go back through :meth:`forward`, line by line.
 
         Parameters
         ----------
         grad_pictures : (P, side, side, 3) array
+        grad_landmarks : (P, 5, 2) array, optional
+            None is as good as zeros.
 
         Returns
         -------
         grad_parameters : (P, parameters per anchor) array
         """
         cache, squashed = self.kept()
-        grad_vertices, grad_colours, grad_camera, grad_light = render_backward(grad_pictures, cache)
+        grad_image_points = np.zeros_like(cache.image_points)
+        if grad_landmarks is not None:
+            # A vertex may be two landmarks at once.
+            np.add.at(grad_image_points[..., :2], (slice(None), self.landmarks), grad_landmarks)
+        grad_vertices, grad_colours, grad_camera, grad_light = render_backward(
+            grad_pictures, cache, grad_image_points
+        )
         grad_code = self.decoder.backward(grad_vertices, grad_colours)
         grad_to_light = grad_light * LIGHT_SCALE
         grad_to_camera = grad_camera * CAMERA_SCALE
