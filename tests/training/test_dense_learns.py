@@ -1,5 +1,7 @@
 """The dense branches learn from drawn faces."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,10 @@ from minidet.errors import InputError
 from minidet.mesh import render_forward
 from minidet.models.retinaface import MeshDecoder, PixelBranch
 from minidet.training.fit_pixels import fit_pixels
+from minidet.training.log import RunLog
 from minidet.training.mesh_face_batches import MeshFaceBatches
-from minidet.training.train_mesh_branch import new_mesh_net, train_mesh_branch, vertex_error
+from minidet.training.objectives import PAPER, mesh_objective
+from minidet.training.train_mesh_branch import decoded_meshes, new_mesh_net, train_mesh_branch, vertex_error
 from minidet.training.train_mesh_decoder import train_mesh_decoder
 
 
@@ -80,6 +84,89 @@ def test_vertex_error_falls_by_four_times(tmp_path):
     assert before > 15  # all vertices are in the anchor's centre
     train_mesh_branch(network, batches, steps=300, folder=tmp_path, progress=False)
     assert vertex_error(network, batches) < before / 4
+
+
+def test_vertices_begin_in_the_centres_of_their_anchors():
+    first, again, other = (new_mesh_net(5, seed=seed) for seed in (1, 1, 2))
+    x = np.random.default_rng(0).normal(0, 50, (1, 3, 64, 64)).astype(np.float32)
+    outputs = first.eval().forward(x)
+    assert outputs[3].shape == (1, len(first.anchors.lay(64, 64)), 15)
+    assert not outputs[3].any()
+    assert outputs[0].any()
+    np.testing.assert_array_equal(again.eval().forward(x)[0], outputs[0])
+    assert not np.array_equal(other.eval().forward(x)[0], outputs[0])
+
+
+def test_steps_of_the_mesh_branch_are_logged(tmp_path):
+    dataset = mesh_face_dataset(2)
+    thresholds = MatchThresholds(positive=0.6, negative=0.3, force_best=0.2)
+    batches = MeshFaceBatches(dataset, batch_size=2, seed=0, thresholds=thresholds)
+    network, twin = (new_mesh_net(dataset.topology.vertex_count, seed=0) for _ in range(2))
+    before = {name: parameter.data.copy() for name, parameter in network.parameters().items()}
+    train_mesh_branch(network, batches, steps=2, folder=tmp_path, lr=1e-3, progress=False)
+    first, second = (line for line in RunLog.read(tmp_path / "log.jsonl") if line["kind"] == "train")
+
+    batch = batches.batch(0)
+    settings = replace(PAPER, thresholds=thresholds)
+    outputs = twin.forward(batch.x)
+    wanted = mesh_objective(*outputs, batch.targets.faces, dataset.topology, settings=settings)
+    assert {name: first[name] for name in wanted.parts} == pytest.approx(wanted.parts, rel=1e-3)
+    assert first["loss"] == pytest.approx(wanted.value, rel=1e-3)
+    assert (first["lr"], second["lr"]) == (1e-3, 5e-4)
+    learnt = {
+        name for name, parameter in network.parameters().items() if (parameter.data != before[name]).any()
+    }
+    # Of the coarse levels no anchor is positive.
+    assert set(before) - learnt == {
+        f"branch.heads.dense.{level}.{kind}" for level in ("p4", "p5") for kind in ("weight", "bias")
+    }
+    with pytest.raises(InputError, match=r"another recipe \(lr: 0.001 there, 0.002 here\)"):
+        train_mesh_branch(network, batches, steps=2, folder=tmp_path, lr=2e-3, progress=False)
+    (saved,) = tmp_path.glob("checkpoint-*.npz")
+    assert saved.stem == "checkpoint-00000002"
+
+
+class Off:
+    """Answers with the meshes of a batch, each vertex 13 units away from where it should be."""
+
+    def __init__(self, batches, step):
+        faces = batches.batch(step).targets.faces
+        self.dense = np.zeros((*faces.positive.shape, faces.vertices[0].size), np.float32)
+        answers = faces.vertices + np.array([3, 4, 12], np.float32)
+        self.dense[faces.positive] = answers.reshape(len(answers), -1)
+
+    def eval(self):
+        return self
+
+    def forward(self, x):
+        return None, None, None, self.dense
+
+
+def test_vertex_error_is_a_distance_in_space():
+    dataset = mesh_face_dataset(4)
+    batches = MeshFaceBatches(dataset, batch_size=3, seed=0)
+    meshes = {one.name: one.vertices[0] for one in dataset.annotations}
+    for step in (0, 1):
+        batch = batches.batch(step)
+        image, anchor = np.nonzero(batch.targets.faces.positive)
+        sides = np.diff(batches.anchors[anchor][:, [0, 2]], axis=1)
+        found, wanted = decoded_meshes(Off(batches, step), batches, step)
+        true = np.stack([meshes[batch.names[n]] for n in image])
+        np.testing.assert_allclose(wanted, true, atol=1e-3)
+        np.testing.assert_allclose(
+            np.linalg.norm(found - wanted, axis=2), 1.3 * sides * np.ones(399), rtol=1e-3
+        )
+        if step == 0:
+            assert vertex_error(Off(batches, 0), batches) == pytest.approx(1.3 * sides.mean(), rel=1e-4)
+
+
+def test_looking_at_the_error_teaches_nothing():
+    batches = MeshFaceBatches(mesh_face_dataset(2), batch_size=2, seed=0)
+    network = new_mesh_net(399, seed=0)
+    before = {name: array.copy() for name, array in network.state_dict().items()}
+    assert vertex_error(network, batches) == vertex_error(network, batches) > 15
+    for name, array in network.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 def test_what_is_drawn_with_the_true_numbers_is_the_picture():

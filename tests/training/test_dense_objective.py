@@ -5,9 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minidet.boxes import REFERENCE_ANCHORS, REFERENCE_THRESHOLDS, decode_vertices
+from minidet.boxes import (
+    PAPER_ANCHORS,
+    REFERENCE_ANCHORS,
+    REFERENCE_THRESHOLDS,
+    MatchThresholds,
+    decode_boxes,
+    decode_landmarks,
+    decode_vertices,
+)
 from minidet.datasets.meshes import mesh_face_dataset
 from minidet.errors import InputError
+from minidet.image import retinaface_input
 from minidet.losses import edge_length_l1, pixel_l1, vertex_l1
 from minidet.models.retinaface import PixelBranch
 from minidet.training.mesh_face_batches import MeshFaceBatches
@@ -234,6 +243,61 @@ def test_batches_are_a_function_of_their_number():
     assert 0.1 < batch.targets.visible.mean() < 0.9
     for number, row in zip(batch.names, batch.targets.faces.positive, strict=True):
         assert row.any(), number
+
+
+def test_a_batch_holds_what_its_pictures_show():
+    dataset = mesh_face_dataset(4)
+    annotations = {one.name: one for one in dataset.annotations}
+    batches = MeshFaceBatches(dataset, batch_size=3, seed=1, side=16)
+    batch = batches.batch(0)
+    faces, crops, visible = batch.targets
+    image, anchor = np.nonzero(faces.positive)
+    anchors = batches.anchors[anchor]
+    meshes = decode_vertices(faces.vertices, anchors)
+    boxes = decode_boxes(faces.box_deltas, anchors)
+    landmarks = decode_landmarks(faces.landmark_deltas, anchors)
+    assert faces.has_landmarks.all()
+    assert faces.has_mesh.all()
+    for n, name in enumerate(batch.names):
+        one, rows = annotations[name], image == n
+        picture = one.read()
+        np.testing.assert_array_equal(batch.x[n], retinaface_input(picture)[0])
+        for found, wanted in ((meshes, one.vertices), (boxes, one.boxes), (landmarks, one.landmarks)):
+            np.testing.assert_allclose(found[rows], wanted.repeat(rows.sum(), axis=0), atol=1e-3)
+        around = anchors[rows]
+        every = np.ones((1, len(around)), bool)
+        np.testing.assert_array_equal(crops[rows], anchor_crops([picture], around, every, 16))
+        white = np.repeat(255 * one.mask().astype(np.uint8)[..., None], 3, axis=2)
+        share = anchor_crops([white], around, every, 16)[..., 0]  # of each pixel that is of the face
+        np.testing.assert_array_equal(visible[rows], share == 1)
+        assert ((share > 0) & (share < 1)).any()
+
+
+def test_batches_of_other_anchors_and_thresholds():
+    dataset = mesh_face_dataset(2)
+    choices = {"thresholds": MatchThresholds(0.6, 0.1, force_best=None), "anchors": PAPER_ANCHORS}
+    batches = MeshFaceBatches(dataset, batch_size=2, seed=0, **choices)
+    np.testing.assert_array_equal(batches.anchors, PAPER_ANCHORS.lay(64, 64))
+    found = batches.batch(0)
+    shown = [next(one for one in dataset.annotations if one.name == name) for name in found.names]
+    wanted = retinaface_targets(
+        PAPER_ANCHORS.lay(64, 64),
+        [one.boxes for one in shown],
+        [one.landmarks for one in shown],
+        [one.landmark_mask for one in shown],
+        choices["thresholds"],
+    )
+    np.testing.assert_array_equal(found.targets.faces.positive, wanted.positive)
+    np.testing.assert_array_equal(found.targets.faces.negative, wanted.negative)
+    assert wanted.positive.any()
+
+
+def test_another_seed_is_another_order():
+    dataset = mesh_face_dataset(8)
+    orders = {
+        tuple(MeshFaceBatches(dataset, batch_size=8, seed=seed, side=8).batch(0).names) for seed in range(3)
+    }
+    assert len(orders) == 3
 
 
 def test_batches_refuse():
