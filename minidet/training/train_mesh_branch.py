@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from minidet.boxes import decode_vertices
 from minidet.models.retinaface import DenseNet, dense_net
 from minidet.nn import initialise
 from minidet.training.mesh_face_batches import DenseTargets, MeshFaceBatches
-from minidet.training.objectives import PAPER, Objective, mesh_objective
+from minidet.training.objectives import Objective, mesh_objective
 from minidet.training.optim import Adam, Cosine
 from minidet.training.trainer import train
 
@@ -63,12 +62,11 @@ def train_mesh_branch(
     """
     if fast.is_available():
         fast.accelerate(network)
-    settings = replace(PAPER, thresholds=batches.thresholds)
     topology = batches.dataset.topology
 
     def objective(outputs: tuple[Any, ...], targets: DenseTargets) -> Objective:
         boxes, logits, landmarks, dense = outputs
-        return mesh_objective(boxes, logits, landmarks, dense, targets.faces, topology, settings=settings)
+        return mesh_objective(boxes, logits, landmarks, dense, targets.faces, topology)
 
     train(
         network,

@@ -1,7 +1,5 @@
 """The dense branches learn from drawn faces."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -14,14 +12,17 @@ from minidet.datasets.meshes import (
     mesh_face_dataset,
 )
 from minidet.errors import InputError
+from minidet.losses import pixel_l1
 from minidet.mesh import render_forward
 from minidet.models.retinaface import MeshDecoder, PixelBranch
 from minidet.training.fit_pixels import fit_pixels
 from minidet.training.log import RunLog
 from minidet.training.mesh_face_batches import MeshFaceBatches
-from minidet.training.objectives import PAPER, mesh_objective
+from minidet.training.objectives import mesh_objective
 from minidet.training.train_mesh_branch import decoded_meshes, new_mesh_net, train_mesh_branch, vertex_error
 from minidet.training.train_mesh_decoder import train_mesh_decoder
+from tests.models.test_dense import decoder
+from tests.oracles.cases import Numbers
 
 
 def exact_decoder():
@@ -59,6 +60,36 @@ def test_the_gradients_find_a_light_and_a_pose():
     assert losses[-1] < losses[0] / 4
     assert found[0, CODE_SIZE] > 0.2
     assert found[0, CODE_SIZE + 3] > 0.5
+
+
+def test_a_fit_is_adam_on_the_loss_in_grey_levels():
+    topology, made = decoder()
+    branch = PixelBranch(made, topology, side=12)
+    numbers = Numbers("fit")
+    crops, visible = 0.5 + 0.2 * numbers.real(2, 12, 12, 3), numbers.whole(0, 2, 2, 12, 12) > 0
+    found, losses = fit_pixels(branch, crops, visible, steps=3, lr=0.1)
+    assert all(parameter.grad is None for parameter in made.parameters().values())
+
+    parameters, mean, square, wanted = np.zeros((2, 20)), 0, 0, []
+    for step in range(4):
+        pictures, covered = branch.forward(parameters)
+        value, grad_pictures = pixel_l1(255 * pictures, 255 * crops, covered & visible)
+        wanted.append(value)
+        grad = branch.backward(grad_pictures)
+        mean, square = 0.9 * mean + 0.1 * grad, 0.999 * square + 0.001 * grad**2
+        size = np.sqrt(square / (1 - 0.999 ** (step + 1))) + 1e-8
+        lr = 0.1 * (1 + np.cos(np.pi * step / 3)) / 2  # 0 in the last round
+        parameters = parameters - lr * mean / (1 - 0.9 ** (step + 1)) / size
+    assert losses == pytest.approx(wanted, rel=1e-9)
+    assert losses[0] > losses[-1]
+    np.testing.assert_allclose(found, parameters, rtol=1e-9, atol=1e-12)
+
+
+def test_a_fit_takes_a_step_at_least():
+    topology, made = decoder()
+    branch = PixelBranch(made, topology, side=12)
+    with pytest.raises(InputError, match="fit_pixels: steps=0"):
+        fit_pixels(branch, np.zeros((1, 12, 12, 3)), np.ones((1, 12, 12), bool), steps=0)
 
 
 @pytest.mark.slow
@@ -107,9 +138,8 @@ def test_steps_of_the_mesh_branch_are_logged(tmp_path):
     first, second = (line for line in RunLog.read(tmp_path / "log.jsonl") if line["kind"] == "train")
 
     batch = batches.batch(0)
-    settings = replace(PAPER, thresholds=thresholds)
     outputs = twin.forward(batch.x)
-    wanted = mesh_objective(*outputs, batch.targets.faces, dataset.topology, settings=settings)
+    wanted = mesh_objective(*outputs, batch.targets.faces, dataset.topology)
     assert {name: first[name] for name in wanted.parts} == pytest.approx(wanted.parts, rel=1e-3)
     assert first["loss"] == pytest.approx(wanted.value, rel=1e-3)
     assert (first["lr"], second["lr"]) == (1e-3, 5e-4)
