@@ -13,6 +13,7 @@ from minidet.boxes import (
     decode_boxes,
     decode_landmarks,
     decode_vertices,
+    match_anchors,
 )
 from minidet.datasets.meshes import mesh_face_dataset
 from minidet.errors import InputError
@@ -89,6 +90,23 @@ def test_a_face_without_a_mesh_is_not_asked_for_one():
     np.testing.assert_array_equal(targets.vertices[targets.has_mesh], full.vertices[targets.has_mesh])
 
 
+def test_a_mesh_that_is_known_in_part_is_not_known():
+    torn = [mesh.copy() for mesh in MESHES]
+    torn[0][1, 3, 2] = np.nan
+    np.testing.assert_array_equal(faces(meshes=torn).has_mesh, faces().has_mesh)
+
+
+def test_meshes_are_given_by_the_matcher_that_is_asked():
+    def backwards(anchors, boxes, thresholds):
+        match = match_anchors(anchors, boxes, thresholds)
+        return match._replace(face=np.where(match.face >= 0, len(boxes) - 1 - match.face, match.face))
+
+    targets = with_meshes(faces(), ANCHORS, BOXES, MESHES, TOPOLOGY, SETTINGS.thresholds, matcher=backwards)
+    swapped = faces(meshes=[mesh[::-1] for mesh in MESHES])
+    np.testing.assert_array_equal(targets.vertices, swapped.vertices)
+    assert not np.array_equal(targets.vertices, faces(meshes=MESHES).vertices)
+
+
 def test_with_meshes_refuses():
     targets = faces()
     with pytest.raises(InputError, match="3 `boxes`, 2 `vertices`, targets of 3 images"):
@@ -114,6 +132,7 @@ def test_mesh_objective_adds_both_terms_with_lambda_three():
     assert objective.value == pytest.approx(plain.value + 0.01 * mesh, rel=1e-12)
     for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(objective.kept, plain.kept)
     used = targets.positive.copy()
     used[targets.positive] = targets.has_mesh
     grad = objective.gradients[3]
@@ -164,6 +183,7 @@ def test_pixel_objective_is_in_grey_levels():
     assert objective.value == pytest.approx(plain.value + 0.01 * 255 * pixel, rel=1e-12)
     for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(objective.kept, plain.kept)
     assert not objective.gradients[3][~targets.positive].any()
 
 
@@ -197,6 +217,10 @@ def test_pixel_objective_refuses():
     targets, branch, crops, visible, others, dense = pixel_case()
     with pytest.raises(InputError, match="pixel_weight=-1"):
         pixel_objective(*others, dense, targets, crops, visible, branch, pixel_weight=-1)
+    broken = dense.copy()
+    broken[2, np.flatnonzero(~targets.positive[2])[0], 5] = np.nan
+    with pytest.raises(InputError, match="pixel_objective: `dense` is not finite in image 2"):
+        pixel_objective(*others, broken, targets, crops, visible, branch, settings=SETTINGS)
     with pytest.raises(InputError, match=r"expected \(3, \d+, 20\)"):
         pixel_objective(*others, dense[..., 1:], targets, crops, visible, branch)
     with pytest.raises(InputError, match=r"`visible` has shape .* one mask per crop"):
