@@ -23,6 +23,7 @@ NETWORKS = {
     "MobileNet x 0.25, three levels": Architecture(),
     "MobileNet x 0.25, three levels, deformable": Architecture(context="deform"),
     "MobileNet x 0.25, five levels": Architecture(levels=5),
+    "MobileNet x 0.25, five levels, deformable": Architecture(levels=5, context="deform"),
     "ResNet-50, three levels": Architecture("resnet50"),
     "ResNet-50, three levels, deformable": Architecture("resnet50", context="deform"),
     "ResNet-50, five levels": Architecture("resnet50", levels=5),

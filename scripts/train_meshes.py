@@ -35,8 +35,8 @@ from minidet.weights import save_npz, with_topology
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 FEW, MANY, OTHERS = 24, 2000, 32
-"""Pictures that are learnt by heart, pictures to learn from, and pictures to measure on that nothing learns from;
-of the many, the few are measured, too."""
+"""Pictures that are learnt by heart, pictures to learn from, and pictures to measure on that nothing learns
+from. The few are the first of the many."""
 SHOWN = 6
 
 LARGER = MeshFaceSettings(side=96, heights=(0.6, 0.75))
@@ -66,7 +66,7 @@ def mesh_branch(steps: int = 2600, weights: Path | None = None) -> DenseNet:
     after, rows = [vertex_error(network, one) for one in (seen, unseen)], [*rows, mesh_row(network, unseen)]
     for which, first, last in zip(("seen", "unseen"), before, after, strict=True):
         print(
-            f"mesh, {which}: error {first:.2f} before, {last:.2f} after {steps} steps: {first / last:.1f} times"
+            f"mesh, {which}: {first:.2f} px before, {last:.2f} after {steps} steps: {first / last:.1f} times"
         )
     print(f"mesh: {time.process_time() - started:.0f} s", flush=True)
     save("mesh_branch.png", rows)
@@ -92,7 +92,7 @@ def mesh_row(network: DenseNet, batches: MeshFaceBatches) -> list[np.ndarray]:
 
 
 def pixel_branch(mesh_net: DenseNet) -> None:
-    """Train a decoder, then networks with it; draw crop, first and last picture, and the best there could be."""
+    """Train a decoder, then networks with it; draw crop, first and last picture, and what a fit finds."""
     started = time.process_time()
     decoder = MeshDecoder(head_topology(), CODE_SIZE)
     losses = train_mesh_decoder(decoder, coloured_head, steps=300, seed=0)

@@ -484,6 +484,24 @@ def test_sliders_of_the_anchors(live):
         assert (iou(shown.astype(np.float32), anchors).max(axis=1) == 1).all()
 
 
+def test_sliders_of_the_taps(live):
+    view = live("19_deformable_context_and_five_levels")["learnt"]
+    rings = np.array([(x, y) for y in (19.5, 20.5, 21.5) for x in (19.5, 20.5, 21.5)])
+    losses, reach = [], []
+    for step in (0, 40, 398):
+        ax = move(view, step=step)
+        plain, moved = (np.asarray(marks.get_offsets()) for marks in ax.collections)
+        np.testing.assert_allclose(plain, rings)
+        begun, title = ax.get_title().split(": loss ")
+        assert begun == f"step {step}"
+        losses.append(float(title))
+        reach.append(np.abs(moved - 20.5).max(axis=0))
+    assert losses[0] > losses[1] > losses[2]
+    assert reach[0].tolist() == [1, 1]
+    assert (reach[1] > 1).all()
+    np.testing.assert_allclose(reach[2], [3, 3], atol=0.2)  # as far apart as the task wants them
+
+
 @pytest.mark.slow
 def test_sliders_of_the_head(live):
     view, triangles = live("20_dense_3d_branch")["head"], head_topology().triangles

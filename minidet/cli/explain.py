@@ -86,7 +86,10 @@ def add_parser(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Detect, write the page and say so; return the exit status."""
     if options.weights is not None and options.model == "both":
-        raise InputError(f"--weights {options.weights} with --model both; expected one model for weights")
+        raise InputError(
+            f"--weights {options.weights} with --model both; expected --model mtcnn or --model retinaface, "
+            "whichever they are for"
+        )
     models = ("retinaface", "mtcnn") if options.model == "both" else (options.model,)
     detectors = [make_detector(argparse.Namespace(**{**vars(options), "model": model})) for model in models]
     name, pixels = read(options.image)

@@ -25,7 +25,7 @@ from minidet.datasets import (
 from minidet.datasets.split import choose_held_out
 from minidet.errors import InputError
 from minidet.fast import set_num_threads
-from minidet.models.retinaface import Architecture
+from minidet.models.retinaface.architecture import BACKBONES, Architecture
 from minidet.training.recipes import (
     ONET,
     ONET_PAPER,
@@ -65,11 +65,11 @@ def run_train(options: argparse.Namespace) -> int:
     _check_folder(folder, options.resume)
     if options.threads is not None:
         set_num_threads(options.threads)
+    weights, network = first_weights(options)  # before the photographs, which may take a while to read
     datasets, validation = open_data(options.data, options.val, options.held_out)
     make_writable(folder)
     if options.val is None and not (options.resume and (folder / HELD_OUT).exists()):
         write_name_list(folder / HELD_OUT, [annotation.name for annotation in validation.annotations])
-    weights, network = first_weights(options)
     common: dict[str, Any] = {
         "validation": validation,
         "weights": weights,
@@ -92,11 +92,9 @@ def first_weights(
     Raises
     ------
     InputError
-        If the weights cannot be read, or are for something else.
+        If there is no such network; if the weights cannot be read, or are for something else.
     """
-    asked = None
-    if options.network is not None:
-        asked = Architecture.from_name(f"retinaface_{options.network}")
+    asked = None if options.network is None else named_network(options.network)
     if options.init is None:
         return None, asked or Architecture()
     found, weights = read_weights(options.init)
@@ -104,6 +102,28 @@ def first_weights(
     if found != wanted and not (wanted == "retinaface" and found.startswith("retinaface_")):
         raise InputError(f"weights: {options.init!r} is for {found}; expected weights for {wanted}")
     return weights, Architecture() if found == "mtcnn" else Architecture.from_name(found)
+
+
+def named_network(name: str) -> Architecture:
+    """Return the RetinaFace that --network names.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> named_network("resnet50_p2p6").levels
+    5
+    """
+    try:
+        return Architecture.from_name(f"retinaface_{name}")
+    except InputError:
+        raise InputError(
+            f"--network {name!r}; expected one of {', '.join(BACKBONES)}, with [_p2p6][_deform|_deform2] and "
+            "[_shared][_cascade] or _anchorfree after it, in this order"
+        ) from None
 
 
 def open_data(

@@ -108,7 +108,7 @@ function retinafaceSteps(record, settings, result, view) {
     {
       id: "features", label: "Feature maps", count: record.features.length, layers: [],
       map: view.map && { picture: view.map.picture, box: mapBox(record, view.map.name) },
-      note: "The network looks at the whole photograph once and makes maps of it, at three sizes.",
+      note: `The network looks at the whole photograph once and makes maps of it, at ${record.levels.length} sizes.`,
       panel: () => featurePanel(record, view.map?.name, (name, picture) => view.change({ map: { name, picture } })),
     },
     { id: "anchors", label: "Anchors", count: result.counts.candidates, layers: byLevel(c.anchor), note: `Squares stand at every position of every map. These scored above ${settings.score_threshold}.`, panel: () => anchorPanel(record, result) },

@@ -200,7 +200,7 @@ function anchorPanel(record, result) {
     return element(
       "tr", {},
       element("th", { scope: "row" }, element("span", { class: `swatch level${k}` }), ` stride ${level.stride}`),
-      ...[level.sizes.join(", "), level.anchors, here, faces].map((value) => element("td", {}, String(value))),
+      ...[level.sizes.map((side) => side.toFixed(0)).join(", "), level.anchors, here, faces].map((value) => element("td", {}, String(value))),
     );
   });
   const head = ["level", "anchor sizes", "anchors", "fired", "faces"].map((name) => element("th", { scope: "col" }, name));

@@ -60,14 +60,14 @@ def train_mesh_branch(
     lr : float
         Of Adam, at first; it falls to 0 along a half cosine.
     mesh_weight : float
-        :math:`\lambda_3`, 0.01 in the paper. For pictures of one face each, which is hard to overlook, more is
-        better: the mesh is then most of what there is to learn.
+        :math:`\lambda_3`, 0.01 in the paper. For pictures of one face each, which is hard to overlook, more
+        is better: the mesh is then most of what there is to learn.
     progress : bool
         Show a progress bar.
     """
     if fast.is_available():
         fast.accelerate(network)
-    settings = replace(PAPER, thresholds=batches.thresholds, mesh_weight=mesh_weight)
+    settings = replace(PAPER, mesh_weight=mesh_weight)
     topology = batches.dataset.topology
 
     def objective(outputs: tuple[Any, ...], targets: DenseTargets) -> Objective:

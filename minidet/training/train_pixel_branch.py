@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from minidet.losses import pixel_l1
 from minidet.models.retinaface import DenseNet, PixelBranch, dense_net
 from minidet.nn import freeze_batch_norms, initialise
 from minidet.training.mesh_face_batches import DenseTargets, MeshFaceBatches
-from minidet.training.objectives import PAPER, Objective, pixel_objective
+from minidet.training.objectives import Objective, pixel_objective
 from minidet.training.objectives.dense import WHITE
 from minidet.training.optim import Adam, Cosine
 from minidet.training.trainer import train
@@ -84,16 +83,18 @@ def train_pixel_branch(
     """
     if fast.is_available():
         fast.accelerate(network)
-    settings = replace(PAPER, thresholds=batches.thresholds)
 
     def objective(outputs: tuple[Any, ...], targets: DenseTargets) -> Objective:
+        boxes, logits, landmarks, dense = outputs
         loss = pixel_objective(
-            *outputs,
+            boxes,
+            logits,
+            landmarks,
+            dense,
             targets.faces,
             targets.crops,
             targets.visible,
             branch,
-            settings=settings,
             pixel_weight=pixel_weight,
             drawn_weight=drawn_weight,
         )

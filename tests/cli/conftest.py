@@ -40,6 +40,7 @@ def _warm(small_portrait: np.ndarray) -> None:
     # Otherwise the first test of a fresh machine finds the notice of the compiler on standard error.
     minidet.detect(small_portrait)
     minidet.detect(small_portrait, "mtcnn")
+    minidet.MTCNN().trace(small_portrait)
 
 
 @pytest.fixture

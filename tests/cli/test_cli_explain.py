@@ -71,7 +71,9 @@ def test_errors(run_error, photo, tmp_path):
     out = tmp_path / "report.html"
     assert "required: -o/--out" in run_error("explain", photo)
     assert run_error("explain", tmp_path / "no.jpg", "-o", out).endswith("check the path")
-    assert "expected one model for weights" in run_error("explain", photo, "-o", out, "--weights", "mtcnn")
+    assert "expected --model mtcnn or --model retinaface" in run_error(
+        "explain", photo, "-o", out, "--weights", "mtcnn"
+    )
     assert "'1.5'; expected a number from 0 to 1" in run_error(
         "explain", photo, "-o", out, "--min-score", "1.5"
     )

@@ -268,7 +268,13 @@ def test_mtcnn_fine_tunes_from_the_released_weights(tmp_path, monkeypatch):
         (["train", "mtcnn", "--data", DATA, "--norms", "frozen"], "--norms is for retinaface"),
         (["train", "mtcnn", "--data", DATA, "--size", "96"], "--size is for retinaface"),
         (["train", "mtcnn", "--data", DATA, "--network", "resnet50"], "--network is for retinaface"),
-        ([*RETINAFACE, "--network", "resnet18"], "'retinaface_resnet18' is the name of no RetinaFace"),
+        (
+            [*RETINAFACE, "--network", "resnet18"],
+            "--network 'resnet18'; expected one of mobilenet025, resnet50, resnet152, with [_p2p6]",
+        ),
+        ([*RETINAFACE, "--network", "mobilenet025_deform_p2p6"], "_anchorfree after it, in this order"),
+        (["train", "retinaface", "--data", "voc:nowhere", "--network", "resnet18"], "--network 'resnet18'"),
+        ([*RETINAFACE, "--network", "mobilenet025_mesh399"], "photographs have none to learn from"),
         (
             [*RETINAFACE, "--network", "resnet50", "--init", "retinaface_mobilenet025"],
             "is for retinaface_mobilenet025; expected weights for retinaface_resnet50",

@@ -72,6 +72,18 @@ seen.hidden = path();
 box.click();
 seen.again = path() === seen.path;
 seen.halos = halos;
+seen.colours = [
+  getComputedStyle(node.querySelector("path.box.mesh")).stroke,
+  getComputedStyle(node.querySelector("path.box.kept")).stroke,
+  getComputedStyle(node.querySelector(".key.mesh .swatch")).borderTopColor,
+  getComputedStyle(document.body).color,
+];
+node.querySelector(".scroller").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+seen.tip = node.querySelector(".tip").textContent;
+const sides = JSON.parse(node.dataset.faces).map(([x1, y1, x2, y2]) => Math.max(x2 - x1, y2 - y1));
+set({ settings: { ...record.settings, min_face: sides.sort((a, b) => a - b)[sides.length >> 1] } });
+seen.larger = [legend(), node.querySelector(".note").textContent];
+set({ settings: structuredClone(record.settings) });
 set({ step: "nms" });
 seen.elsewhere = path();
 set({ step: "faces", settings: { ...record.settings, iou_threshold: 1 } });
@@ -95,6 +107,14 @@ def test_the_page_draws_the_meshes_of_the_faces(
     assert seen["legend"] == [f"meshes ({len(vertices)})", f"faces ({len(vertices)})"]
     assert "not recorded" not in seen["note"]
     assert (seen["hidden"], seen["again"], seen["elsewhere"], seen["halos"]) == (None, True, None, 1)
+    assert "none" not in seen["colours"]
+    assert len(set(seen["colours"])) == 4
+    assert "a face" in seen["tip"]  # meshes are not what is pointed at
+    (meshes, boxes), note = seen["larger"]
+    larger = int(boxes.removeprefix("faces (").removesuffix(")"))
+    assert 0 < larger < len(vertices)
+    assert meshes == f"meshes ({larger})"
+    assert "not recorded" not in note
     label, faces, note = seen["all"]
     with_mesh = int(label.removeprefix("meshes (").removesuffix(")"))
     assert len(vertices) <= with_mesh < faces

@@ -91,12 +91,15 @@ def test_the_network_goes_back_to_the_image():
     x = Numbers("image").real(2, 3, 64, 64)
     outputs = made.forward(x)
     nothing = [np.zeros_like(output) for output in outputs[:3]]
-    grad_x = made.backward(*nothing, Numbers("g").real(*outputs[3].shape))
+    grad_dense = Numbers("g").real(*outputs[3].shape)
+    grad_x = made.backward(*nothing, grad_dense)
     assert grad_x.shape == x.shape
     assert grad_x.any()
     learnt = {name for name, parameter in made.parameters().items() if parameter.grad.any()}
     assert {name for name in made.parameters() if ".dense." in name} <= learnt
     assert not {name for name in learnt if "heads.heads" in name}
+    made.forward(x)
+    np.testing.assert_array_equal(made.trunk.backward(made.branch.backward(*nothing, grad_dense)), grad_x)
 
 
 def test_refuses_networks_without_one_branch():

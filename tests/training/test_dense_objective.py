@@ -5,9 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minidet.boxes import REFERENCE_ANCHORS, REFERENCE_THRESHOLDS, decode_vertices, encode_landmarks
+from minidet.boxes import (
+    PAPER_ANCHORS,
+    REFERENCE_ANCHORS,
+    REFERENCE_THRESHOLDS,
+    MatchThresholds,
+    decode_boxes,
+    decode_landmarks,
+    decode_vertices,
+    encode_landmarks,
+    match_anchors,
+)
 from minidet.datasets.meshes import mesh_face_dataset
 from minidet.errors import InputError
+from minidet.image import retinaface_input
 from minidet.losses import edge_length_l1, pixel_l1, smooth_l1, vertex_l1
 from minidet.models.retinaface import PixelBranch
 from minidet.training.mesh_face_batches import MeshFaceBatches
@@ -81,6 +92,23 @@ def test_a_face_without_a_mesh_is_not_asked_for_one():
     np.testing.assert_array_equal(targets.vertices[targets.has_mesh], full.vertices[targets.has_mesh])
 
 
+def test_a_mesh_that_is_known_in_part_is_not_known():
+    torn = [mesh.copy() for mesh in MESHES]
+    torn[0][1, 3, 2] = np.nan
+    np.testing.assert_array_equal(faces(meshes=torn).has_mesh, faces().has_mesh)
+
+
+def test_meshes_are_given_by_the_matcher_that_is_asked():
+    def backwards(anchors, boxes, thresholds):
+        match = match_anchors(anchors, boxes, thresholds)
+        return match._replace(face=np.where(match.face >= 0, len(boxes) - 1 - match.face, match.face))
+
+    targets = with_meshes(faces(), ANCHORS, BOXES, MESHES, TOPOLOGY, SETTINGS.thresholds, matcher=backwards)
+    swapped = faces(meshes=[mesh[::-1] for mesh in MESHES])
+    np.testing.assert_array_equal(targets.vertices, swapped.vertices)
+    assert not np.array_equal(targets.vertices, faces(meshes=MESHES).vertices)
+
+
 def test_with_meshes_refuses():
     targets = faces()
     with pytest.raises(InputError, match="3 `boxes`, 2 `vertices`, targets of 3 images"):
@@ -106,6 +134,7 @@ def test_mesh_objective_adds_both_terms_with_lambda_three():
     assert objective.value == pytest.approx(plain.value + 0.01 * mesh, rel=1e-12)
     for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(objective.kept, plain.kept)
     used = targets.positive.copy()
     used[targets.positive] = targets.has_mesh
     grad = objective.gradients[3]
@@ -156,6 +185,7 @@ def test_pixel_objective_is_in_grey_levels():
     assert objective.value == pytest.approx(plain.value + 0.01 * 255 * pixel, rel=1e-12)
     for ours, theirs in zip(objective.gradients[:3], plain.gradients, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(objective.kept, plain.kept)
     assert not objective.gradients[3][~targets.positive].any()
 
 
@@ -185,7 +215,6 @@ def test_drawn_landmarks_are_compared_as_those_of_the_heads():
     known = targets.has_landmarks
     assert 0 < known.sum() < len(known)
     landmarks = branch.forward(dense[targets.positive]).landmarks[known]  # in pixels of a crop of 8
-    _, anchor = np.nonzero(targets.positive)
     sides = np.tile(np.array([0.0, 0.0, 8.0, 8.0]), (len(landmarks), 1))
     deltas = encode_landmarks(landmarks, sides).reshape(-1, 10)
     wanted, _ = smooth_l1(deltas, targets.landmark_deltas[known], beta=SETTINGS.beta, reduction="sum")
@@ -223,6 +252,10 @@ def test_pixel_objective_refuses():
     for name in ("pixel_weight", "drawn_weight"):
         with pytest.raises(InputError, match=f"{name}=-1"):
             pixel_objective(*others, dense, targets, crops, visible, branch, **{name: -1})
+    broken = dense.copy()
+    broken[2, np.flatnonzero(~targets.positive[2])[0], 5] = np.nan
+    with pytest.raises(InputError, match="pixel_objective: `dense` is not finite in image 2"):
+        pixel_objective(*others, broken, targets, crops, visible, branch, settings=SETTINGS)
     with pytest.raises(InputError, match=r"expected \(3, \d+, 20\)"):
         pixel_objective(*others, dense[..., 1:], targets, crops, visible, branch)
     with pytest.raises(InputError, match=r"`visible` has shape .* one mask per crop"):
@@ -269,6 +302,61 @@ def test_batches_are_a_function_of_their_number():
     assert 0.1 < batch.targets.visible.mean() < 0.9
     for number, row in zip(batch.names, batch.targets.faces.positive, strict=True):
         assert row.any(), number
+
+
+def test_a_batch_holds_what_its_pictures_show():
+    dataset = mesh_face_dataset(4)
+    annotations = {one.name: one for one in dataset.annotations}
+    batches = MeshFaceBatches(dataset, batch_size=3, seed=1, side=16)
+    batch = batches.batch(0)
+    faces, crops, visible = batch.targets
+    image, anchor = np.nonzero(faces.positive)
+    anchors = batches.anchors[anchor]
+    meshes = decode_vertices(faces.vertices, anchors)
+    boxes = decode_boxes(faces.box_deltas, anchors)
+    landmarks = decode_landmarks(faces.landmark_deltas, anchors)
+    assert faces.has_landmarks.all()
+    assert faces.has_mesh.all()
+    for n, name in enumerate(batch.names):
+        one, rows = annotations[name], image == n
+        picture = one.read()
+        np.testing.assert_array_equal(batch.x[n], retinaface_input(picture)[0])
+        for found, wanted in ((meshes, one.vertices), (boxes, one.boxes), (landmarks, one.landmarks)):
+            np.testing.assert_allclose(found[rows], wanted.repeat(rows.sum(), axis=0), atol=1e-3)
+        around = anchors[rows]
+        every = np.ones((1, len(around)), bool)
+        np.testing.assert_array_equal(crops[rows], anchor_crops([picture], around, every, 16))
+        white = np.repeat(255 * one.mask().astype(np.uint8)[..., None], 3, axis=2)
+        share = anchor_crops([white], around, every, 16)[..., 0]  # of each pixel that is of the face
+        np.testing.assert_array_equal(visible[rows], share == 1)
+        assert ((share > 0) & (share < 1)).any()
+
+
+def test_batches_of_other_anchors_and_thresholds():
+    dataset = mesh_face_dataset(2)
+    choices = {"thresholds": MatchThresholds(0.6, 0.1, force_best=None), "anchors": PAPER_ANCHORS}
+    batches = MeshFaceBatches(dataset, batch_size=2, seed=0, **choices)
+    np.testing.assert_array_equal(batches.anchors, PAPER_ANCHORS.lay(64, 64))
+    found = batches.batch(0)
+    shown = [next(one for one in dataset.annotations if one.name == name) for name in found.names]
+    wanted = retinaface_targets(
+        PAPER_ANCHORS.lay(64, 64),
+        [one.boxes for one in shown],
+        [one.landmarks for one in shown],
+        [one.landmark_mask for one in shown],
+        choices["thresholds"],
+    )
+    np.testing.assert_array_equal(found.targets.faces.positive, wanted.positive)
+    np.testing.assert_array_equal(found.targets.faces.negative, wanted.negative)
+    assert wanted.positive.any()
+
+
+def test_another_seed_is_another_order():
+    dataset = mesh_face_dataset(8)
+    orders = {
+        tuple(MeshFaceBatches(dataset, batch_size=8, seed=seed, side=8).batch(0).names) for seed in range(3)
+    }
+    assert len(orders) == 3
 
 
 def test_batches_refuse():

@@ -131,8 +131,8 @@ class PixelBranch(Module):
         cache, squashed = self.kept()
         grad_image_points = np.zeros_like(cache.image_points)
         if grad_landmarks is not None:
-            # A vertex may be two landmarks at once.
-            np.add.at(grad_image_points[..., :2], (slice(None), self.landmarks), grad_landmarks)
+            for number, vertex in enumerate(self.landmarks):  # a vertex may be two landmarks at once
+                grad_image_points[:, vertex, :2] += grad_landmarks[:, number]
         grad_vertices, grad_colours, grad_camera, grad_light = render_backward(
             grad_pictures, cache, grad_image_points
         )

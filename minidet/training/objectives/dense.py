@@ -246,7 +246,7 @@ def pixel_objective(
 def _landmarks_where_annotated(
     landmarks: FloatArray, targets: RetinaFaceTargets, side: int, beta: float
 ) -> tuple[float, FloatArray]:
-    """Compare landmarks (P, 5, 2) in pixels of the crops with those of the faces, in the unit of the deltas."""
+    """Compare landmarks (P, 5, 2), pixels of the crops, with the faces' own, in the unit of the deltas."""
     unit = VARIANCES[0] * side  # an anchor is as wide as its crop
     deltas = ((landmarks - side / 2) / unit).reshape(-1, 10).astype(landmarks.dtype)
     known = targets.has_landmarks
