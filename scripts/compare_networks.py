@@ -28,6 +28,7 @@ from minidet.detectors import RetinaFaceSettings
 from minidet.evaluation import average_precision, match_detections, predict, recall_by_size
 from minidet.fast import accelerate
 from minidet.models.retinaface import Architecture
+from minidet.models.retinaface.cascade import compose_boxes, compose_landmarks
 from minidet.ops import softmax_forward
 from minidet.training.augment import AugmentSettings
 from minidet.training.measure import DOUBTFUL, SCORE, LayerDetector
@@ -58,8 +59,13 @@ RECIPES = {
     ),
 }
 
-FIRST_HEAD = ", read after the first"
-"""Behind the name of a cascade: what its first head says."""
+READINGS = {
+    "": ("second", "second"),
+    "; boxes of the second, scores of the first": ("second", "first"),
+    "; boxes of the first, scores of the second": ("first", "second"),
+    "; all of the first": ("first", "first"),
+}
+"""Behind the name of a cascade: which head its boxes and its scores are taken from."""
 
 SIZE_EDGES = (8, 12, 16, 24, 32)
 """Heights in pixels; the last bin has no upper end."""
@@ -92,23 +98,28 @@ def run(folder: Path, name: str, steps: int, seed: int, learnt: Dataset, measure
     network = recipe.network.build()
     network.load_state_dict(load_npz(trained.weights)[1])
     accelerate(network).eval()
-    rows = [{"name": name, "seed": seed, **figures(network, measured)}]
+    read = {name: network}
     if recipe.network.cascade:
-        rows.append({"name": name + FIRST_HEAD, "seed": seed, **figures(FirstHead(network), measured)})
+        read = {name + reading: Reading(network, *heads) for reading, heads in READINGS.items()}
+    rows = [{"name": one, "seed": seed, **figures(as_read, measured)} for one, as_read in read.items()]
     kept.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-class FirstHead:
-    """The same network read after its first head, as if there were no second."""
+class Reading:
+    """A cascade of which the boxes are taken from one head and the scores from one head."""
 
-    def __init__(self, network: Any) -> None:
-        self.network = network
+    def __init__(self, network: Any, boxes: str, scores: str) -> None:
+        self.network, self.boxes, self.scores = network, boxes, scores
         self.anchors = network.anchors
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Compute the boxes, scores and landmarks of the first branch."""
-        box_deltas, logits, landmark_deltas, *_ = self.network.forward(x)
-        return box_deltas, softmax_forward(logits, axis=2), landmark_deltas
+        """Compute the boxes, scores and landmarks that the heads say."""
+        first, first_logits, landmarks, second, second_logits, second_landmarks = self.network.forward(x)
+        boxes = first
+        if self.boxes == "second":
+            boxes, landmarks = compose_boxes(first, second), compose_landmarks(first, second_landmarks)
+        logits = second_logits if self.scores == "second" else first_logits
+        return boxes, softmax_forward(logits, axis=2), landmarks
 
 
 def figures(network: Any, dataset: Dataset) -> dict[str, Any]:
@@ -160,7 +171,7 @@ def write_tables(folder: Path) -> None:
     bins.append(f"{SIZE_EDGES[-1]} px and more")
     lines += ["| network | " + " | ".join(bins) + " |", "|---|" + "---|" * len(bins)]
     names = list(dict.fromkeys(one["name"] for one in done))
-    names.sort(key=lambda name: list(RECIPES).index(name.removesuffix(FIRST_HEAD)))
+    names.sort(key=lambda name: list(RECIPES).index(name.partition(";")[0]))
     for name in names:
         runs = [one for one in done if one["name"] == name]
         cells = [spread([one["recall"][k] for one in runs]) for k in range(len(bins))]
