@@ -1,16 +1,17 @@
 """Anchors against no anchors: the table and the pictures of docs/anchor_free.md.
 
-    python scripts/compare_anchor_free.py OUT [--facemask voc:PATH HELD_OUT]
+    python scripts/compare_anchor_free.py count
+    python scripts/compare_anchor_free.py train OUT [--facemask voc:PATH HELD_OUT] [--seeds S ...]
 
-OUT receives a folder per training; one that is there already is not run again. HELD_OUT names the photographs
-of the second set to measure on, as ``minidet split`` writes them. Both networks have the same trunk and
-context modules, and learn by the same recipe from the same images in the same order.
+The first counts, times and draws. The second trains and measures: OUT receives a folder per training, and what
+is there already is not run again. HELD_OUT names the photographs of the second set to measure on, as
+``minidet split`` writes them. Both networks have the same trunk and context modules, and learn by the same
+recipe from the same images in the same order.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from minidet.fast.boxes.matching import match_anchors as compiled_match_anchors
 from minidet.models.retinaface import Architecture
 from minidet.training.anchor_free_batches import AnchorFreeBatches
 from minidet.training.measure import measure_retinaface
-from minidet.training.recipes import RETINAFACE, Length, RetinaFaceRecipe
+from minidet.training.recipes import RETINAFACE
 from minidet.training.retinaface_batches import RetinaFaceBatches, faces_of
 from minidet.training.train_retinaface import train_retinaface
 from minidet.viz.figure import COLOURS, new_axes, save_figure
@@ -39,7 +40,7 @@ from minidet.weights import load_npz
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 NETWORKS = {"anchors": Architecture(), "free": Architecture(anchor_free=True)}
 LOCATIONS = NETWORKS["free"].locations
-SIDE = 256
+SIDE = RETINAFACE.augment.size
 COUNTED = 25
 """Batches of eight images whose positives are counted."""
 ROUNDS = 40
@@ -48,51 +49,53 @@ ROUNDS = 40
 
 @dataclass(frozen=True)
 class Run:
-    """What two networks learn from, and how long."""
+    """What networks learn from, and what they are measured on."""
 
     name: str
     data: list[Dataset]
-    validation: Dataset
-    size: int
-    steps: int
+    measured: Dataset
 
-    def recipe(self, network: Architecture) -> RetinaFaceRecipe:
-        """Return the small recipe, cut short."""
-        augment = replace(RETINAFACE.augment, size=self.size)
-        return replace(
-            RETINAFACE, network=network, augment=augment, length=Length(steps=self.steps), validations=1
-        )
+    def weights(self, out: Path, kind: str, seed: int) -> Path:
+        """Train by the small recipe, or go on with that, and return the weights of the last step.
 
-    def figures(self, out: Path, kind: str) -> dict[str, float]:
-        """Train, unless that is done, and return what was measured after the last step."""
-        folder = out / f"{self.name}_{kind}"
+        Without a validation nothing is chosen by the images that are measured on later.
+        """
+        folder = out / f"{self.name}_{kind}_{seed}"
+        recipe = replace(RETINAFACE, network=NETWORKS[kind])
         if not (folder / "summary.json").exists():
-            recipe = self.recipe(NETWORKS[kind])
-            train_retinaface(self.data, folder, recipe, validation=self.validation, progress=False)
-        found: dict[str, float] = json.loads((folder / "summary.json").read_text())["figures"]
-        return found
+            start = time.perf_counter()
+            train_retinaface(self.data, folder, recipe, seed=seed, progress=False)
+            print(f"{folder.name}: {(time.perf_counter() - start) / 60:.1f} minutes", flush=True)
+        return folder / "retinaface.npz"
 
 
 def main() -> None:
-    """Count, time, train, draw."""
+    """Count, time and draw; or train and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--facemask", nargs=2, metavar=("KIND:PATH", "HELD_OUT"))
+    parts = parser.add_subparsers(dest="part", required=True)
+    parts.add_parser("count", help="count, time and draw")
+    train = parts.add_parser("train", help="train and measure")
+    train.add_argument("out", type=Path)
+    train.add_argument("--facemask", nargs=2, metavar=("KIND:PATH", "HELD_OUT"))
+    train.add_argument("--seeds", nargs="+", type=int, default=[0])
     options = parser.parse_args()
     set_num_threads(1)
-    rows = [candidates(), *counts(), *times()]
-    print_table(["", "anchors", "anchor-free"], rows)
-    draw_positives(IMAGES / "anchor_free_positives.png")
-    draw_per_face(IMAGES / "anchor_free_per_face.png")
-    runs = [
-        Run("synthetic", [open_dataset("synthetic:2000")], open_dataset("synthetic:150,seed=7"), 256, 500)
-    ]
+    if options.part == "count":
+        rows = [candidates(), *counts(), *times()]
+        print_table(["", "anchors", "anchor-free"], rows)
+        draw_positives(IMAGES / "anchor_free_positives.png")
+        draw_per_face(IMAGES / "anchor_free_per_face.png")
+        return
+    runs = [Run("synthetic", [open_dataset("synthetic:2000")], open_dataset("synthetic:300,seed=7"))]
     if options.facemask is not None:
-        data, held_out = hold_out_named([open_dataset(options.facemask[0])], options.facemask[1])
-        runs.append(Run("facemask", data, held_out, 192, 400))
-    rows = trained_rows(runs, options.out)
-    if options.facemask is not None:
-        rows += measured_elsewhere(options.out, runs[0], runs[1].validation)
+        runs.append(
+            Run("facemask", *hold_out_named([open_dataset(options.facemask[0])], options.facemask[1]))
+        )
+    for seed in options.seeds:
+        for run in runs:
+            for kind in NETWORKS:
+                run.weights(options.out, kind, seed)
+    rows = [row for seed in options.seeds for row in trained_rows(runs, options.out, seed)]
     print_table(["", "anchors", "anchor-free"], rows)
 
 
@@ -107,7 +110,7 @@ def counts() -> list[list[str]]:
     batches = RetinaFaceBatches(
         [open_dataset("synthetic:2000")],
         batch_size=8,
-        settings=replace(RETINAFACE.augment, size=SIDE),
+        settings=RETINAFACE.augment,
         thresholds=RETINAFACE.thresholds,
         seed=0,
     )
@@ -172,28 +175,20 @@ def times() -> list[list[str]]:
     ]
 
 
-def trained_rows(runs: Sequence[Run], out: Path) -> list[list[str]]:
-    """What the networks find after the same number of steps."""
+def trained_rows(runs: Sequence[Run], out: Path, seed: int) -> list[list[str]]:
+    """What the networks find: each on its own kind of images, the first ones on those of the others, too."""
     rows = []
-    for run in runs:
-        found = [run.figures(out, kind) for kind in NETWORKS]
-        what = f"{run.name}, {run.steps} steps of 8 squares of {run.size}"
+    for learnt, measured in [(run, run) for run in runs] + [(runs[0], run) for run in runs[1:]]:
+        found = []
+        for kind, architecture in NETWORKS.items():
+            network = architecture.build()
+            network.load_state_dict(load_npz(learnt.weights(out, kind, seed))[1])
+            found.append(measure_retinaface(network.eval(), measured.measured))
         for figure in ("average_precision", "recall", "landmark_error"):
             if all(figure in one for one in found):
-                rows.append(
-                    [f"{figure.replace('_', ' ')}, {what}", *_cells([one[figure] for one in found], ".3f")]
-                )
+                what = f"{figure.replace('_', ' ')}, {learnt.name} on {measured.name}, seed {seed}"
+                rows.append([what, *_cells([one[figure] for one in found], ".3f")])
     return rows
-
-
-def measured_elsewhere(out: Path, run: Run, dataset: Dataset) -> list[list[str]]:
-    """What the networks of one run find in photographs of another kind."""
-    found = []
-    for kind, architecture in NETWORKS.items():
-        network = architecture.build()
-        network.load_state_dict(load_npz(out / f"{run.name}_{kind}" / "retinaface.npz")[1])
-        found.append(measure_retinaface(network.eval(), dataset)["average_precision"])
-    return [[f"average precision of the {run.name} ones on {dataset.source}", *_cells(found, ".3f")]]
 
 
 def assigned(boxes: NDArray[Any], height: int, width: int) -> NDArray[np.intp]:
