@@ -1,10 +1,10 @@
 """Anchors against no anchors: the table and the pictures of docs/anchor_free.md.
 
     python scripts/compare_anchor_free.py count
-    python scripts/compare_anchor_free.py train OUT [--facemask voc:PATH HELD_OUT] [--seeds S ...]
+    python scripts/compare_anchor_free.py train OUT [--facemask voc:PATH HELD_OUT] [--steps N]
 
-The first counts, times and draws. The second trains and measures: OUT receives a folder per training, and what
-is there already is not run again. HELD_OUT names the photographs of the second set to measure on, as
+The first counts, times and draws. The second trains and measures: OUT receives a folder per training, and
+what is there already is not run again. HELD_OUT names the photographs of the second set to measure on, as
 ``minidet split`` writes them. Both networks have the same trunk and context modules, and learn by the same
 recipe from the same images in the same order.
 """
@@ -30,7 +30,7 @@ from minidet.fast.boxes.matching import match_anchors as compiled_match_anchors
 from minidet.models.retinaface import Architecture
 from minidet.training.anchor_free_batches import AnchorFreeBatches
 from minidet.training.measure import measure_retinaface
-from minidet.training.recipes import RETINAFACE
+from minidet.training.recipes import RETINAFACE, Length
 from minidet.training.retinaface_batches import RetinaFaceBatches, faces_of
 from minidet.training.train_retinaface import train_retinaface
 from minidet.viz.figure import COLOURS, new_axes, save_figure
@@ -54,6 +54,7 @@ class Run:
     name: str
     data: list[Dataset]
     measured: Dataset
+    steps: int
 
     def weights(self, out: Path, kind: str, seed: int) -> Path:
         """Train by the small recipe, or go on with that, and return the weights of the last step.
@@ -61,7 +62,7 @@ class Run:
         Without a validation nothing is chosen by the images that are measured on later.
         """
         folder = out / f"{self.name}_{kind}_{seed}"
-        recipe = replace(RETINAFACE, network=NETWORKS[kind])
+        recipe = replace(RETINAFACE, network=NETWORKS[kind], length=Length(steps=self.steps))
         if not (folder / "summary.json").exists():
             start = time.perf_counter()
             train_retinaface(self.data, folder, recipe, seed=seed, progress=False)
@@ -77,6 +78,7 @@ def main() -> None:
     train = parts.add_parser("train", help="train and measure")
     train.add_argument("out", type=Path)
     train.add_argument("--facemask", nargs=2, metavar=("KIND:PATH", "HELD_OUT"))
+    train.add_argument("--steps", type=int, default=RETINAFACE.length.steps, help="(default: the recipe's)")
     train.add_argument("--seeds", nargs="+", type=int, default=[0])
     options = parser.parse_args()
     set_num_threads(1)
@@ -86,11 +88,11 @@ def main() -> None:
         draw_positives(IMAGES / "anchor_free_positives.png")
         draw_per_face(IMAGES / "anchor_free_per_face.png")
         return
-    runs = [Run("synthetic", [open_dataset("synthetic:2000")], open_dataset("synthetic:300,seed=7"))]
+    learnt, drawn = open_dataset("synthetic:2000"), open_dataset("synthetic:300,seed=7")
+    runs = [Run("synthetic", [learnt], drawn, options.steps)]
     if options.facemask is not None:
-        runs.append(
-            Run("facemask", *hold_out_named([open_dataset(options.facemask[0])], options.facemask[1]))
-        )
+        data, held_out = hold_out_named([open_dataset(options.facemask[0])], options.facemask[1])
+        runs.append(Run("facemask", data, held_out, options.steps))
     for seed in options.seeds:
         for run in runs:
             for kind in NETWORKS:
