@@ -88,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     set_num_threads(1)
     if options.part == "count":
-        print_table([candidates(), *counts(), *times()])
+        print_table([candidates(), parameters(), *counts(), *times()])
         draw_positives(IMAGES / "anchor_free_positives.png")
         draw_per_face(IMAGES / "anchor_free_per_face.png")
         return
@@ -109,6 +109,11 @@ def candidates() -> list[str]:
     """How many answers a network gives for an image."""
     anchors, points = len(REFERENCE_ANCHORS.lay(640, 640)), len(LOCATIONS.lay(640, 640).points)
     return ["candidates, 640 x 640", f"{anchors:,}", f"{points:,}"]
+
+
+def parameters() -> list[str]:
+    """How many numbers a network learns."""
+    return ["parameters", *(f"{network.build().parameter_count():,}" for network in NETWORKS.values())]
 
 
 def counts() -> list[list[str]]:
@@ -252,7 +257,7 @@ def draw_positives(path: Path) -> None:
                 mine[:, 0], mine[:, 1], s=sizes[face == g], color=colour, edgecolors="white", linewidths=0.7
             )
         ax.set(xlim=(0, width), ylim=(height, 0))  # anchors reach beyond the picture
-    figure.savefig(path)
+    figure.savefig(path, dpi=80)
 
 
 def draw_per_face(path: Path) -> None:
