@@ -198,6 +198,9 @@ def trained_rows(runs: Sequence[Run], out: Path) -> list[list[str]]:
             if all(figure in one for one in figures):
                 name = figure.replace("_", " ")
                 rows.append([f"{name}, {where}", *_cells([one[figure] for one in figures], ".3f")])
+        # The root of a product is above the root of a half where the product is above a half.
+        precision, recall = evaluations[1].curve.at(SCORE**0.5)
+        rows.append([f"were the score the product, {where}", "", f"{precision:.3f}, {recall:.3f}"])
         between = "{:+.3f} to {:+.3f}".format(*differences(found, measured.measured))
         rows.append([f"AP, second minus first, {where}, 95 % of the resamplings", between, ""])
     return rows
