@@ -28,6 +28,7 @@ from minidet.cli.train_run import hold_out_named
 from minidet.datasets import Dataset, SyntheticSettings, load_sample, open_dataset, synthetic_dataset
 from minidet.detections import Detections
 from minidet.evaluation import average_precision, measure, predict
+from minidet.evaluation.report import height_label
 from minidet.fast import set_num_threads
 from minidet.fast.boxes.matching import match_anchors as compiled_match_anchors
 from minidet.models.retinaface import Architecture
@@ -199,8 +200,14 @@ def trained_rows(runs: Sequence[Run], out: Path) -> list[list[str]]:
                 name = figure.replace("_", " ")
                 rows.append([f"{name}, {where}", *_cells([one[figure] for one in figures], ".3f")])
         # The root of a product is above the root of a half where the product is above a half.
-        precision, recall = evaluations[1].curve.at(SCORE**0.5)
-        rows.append([f"were the score the product, {where}", "", f"{precision:.3f}, {recall:.3f}"])
+        stricter = evaluations[1].curve.at(SCORE**0.5)
+        rows.append([f"both, were the score the product, {where}", "", "{:.3f}, {:.3f}".format(*stricter)])
+        for height, recall in evaluations[0].by_size.items():
+            if recall.faces:
+                found_of = [str(one.by_size[height].found) for one in evaluations]
+                rows.append(
+                    [f"found, of {recall.faces} of {height_label(*height)} pixels, {where}", *found_of]
+                )
         between = "{:+.3f} to {:+.3f}".format(*differences(found, measured.measured))
         rows.append([f"AP, second minus first, {where}, 95 % of the resamplings", between, ""])
     return rows
