@@ -205,9 +205,7 @@ def trained_rows(runs: Sequence[Run], out: Path) -> list[list[str]]:
         for height, recall in evaluations[0].by_size.items():
             if recall.faces:
                 found_of = [str(one.by_size[height].found) for one in evaluations]
-                rows.append(
-                    [f"found, of {recall.faces} of {height_label(*height)} pixels, {where}", *found_of]
-                )
+                rows.append([f"found, of {recall.faces} of {height_label(*height)}, {where}", *found_of])
         between = "{:+.3f} to {:+.3f}".format(*differences(found, measured.measured))
         rows.append([f"AP, second minus first, {where}, 95 % of the resamplings", between, ""])
     return rows
