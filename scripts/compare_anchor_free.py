@@ -203,7 +203,7 @@ def trained_rows(runs: Sequence[Run], out: Path) -> list[list[str]]:
         stricter = evaluations[1].curve.at(SCORE**0.5)
         rows.append([f"both, were the score the product, {where}", "", "{:.3f}, {:.3f}".format(*stricter)])
         for height, recall in evaluations[0].by_size.items():
-            if recall.faces:
+            if recall.faces and height[0] >= 10:  # smaller ones do not count
                 found_of = [str(one.by_size[height].found) for one in evaluations]
                 rows.append([f"found, of {recall.faces} of {height_label(*height)}, {where}", *found_of])
         between = "{:+.3f} to {:+.3f}".format(*differences(found, measured.measured))
