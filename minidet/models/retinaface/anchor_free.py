@@ -133,7 +133,7 @@ class AnchorFreeNet(Module):
         -----
         Tian et al. 2019, section 3.3, multiply the two; the authors' code takes the root of the product, too
         (tianzhi0549/FCOS, ``inference.py``). The order of the scores is the same, so suppression keeps the
-        same boxes. But two factors of 0.7 are not 0.49 then, and a threshold means what it means with
+        same boxes. But two factors of 0.7 are not 0.49 then, and a threshold means about what it means with
         anchors.
         """
         log_distances, logits, centre_logits, landmark_deltas = self.forward(x)
