@@ -1,16 +1,17 @@
 """Anchors against no anchors: the table and the pictures of docs/anchor_free.md.
 
-    python scripts/compare_anchor_free.py OUT [--facemask voc:PATH HELD_OUT]
+    python scripts/compare_anchor_free.py count
+    python scripts/compare_anchor_free.py train OUT [--facemask voc:PATH HELD_OUT] [--steps N] [--seed S]
 
-OUT receives a folder per training; one that is there already is not run again. HELD_OUT names the photographs
-of the second set to measure on, as ``minidet split`` writes them. Both networks have the same trunk and
-context modules, and learn by the same recipe from the same images in the same order.
+The first counts, times and draws. The second trains and measures: OUT receives a folder per training, and
+what is there already is not run again, so another recipe needs another OUT. HELD_OUT names the photographs of
+the second set to measure on, as ``minidet split`` writes them. Both networks have the same trunk and context
+modules, and learn by the same recipe from the same images in the same order.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,80 +21,89 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minidet import RetinaFace
 from minidet.boxes import REFERENCE_ANCHORS, assign_locations, match_anchors
 from minidet.boxes.format import corners_to_centre
 from minidet.cli.train_run import hold_out_named
 from minidet.datasets import Dataset, SyntheticSettings, load_sample, open_dataset, synthetic_dataset
+from minidet.detections import Detections
+from minidet.evaluation import average_precision, measure, predict
+from minidet.evaluation.report import height_label
 from minidet.fast import set_num_threads
 from minidet.fast.boxes.matching import match_anchors as compiled_match_anchors
 from minidet.models.retinaface import Architecture
 from minidet.training.anchor_free_batches import AnchorFreeBatches
-from minidet.training.measure import measure_retinaface
+from minidet.training.measure import DOUBTFUL, SCORE, figures_of
+from minidet.training.objectives import FCOS
 from minidet.training.recipes import RETINAFACE, Length, RetinaFaceRecipe
 from minidet.training.retinaface_batches import RetinaFaceBatches, faces_of
 from minidet.training.train_retinaface import train_retinaface
 from minidet.viz.figure import COLOURS, new_axes, save_figure
 from minidet.viz.panels import add_boxes, panels
-from minidet.weights import load_npz
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 NETWORKS = {"anchors": Architecture(), "free": Architecture(anchor_free=True)}
 LOCATIONS = NETWORKS["free"].locations
-SIDE = 256
+SIDE = RETINAFACE.augment.size
 COUNTED = 25
 """Batches of eight images whose positives are counted."""
 ROUNDS = 40
 """Times that each way of matching is timed, in turns."""
+RESAMPLINGS = 200
+"""Times that as many images are drawn from those measured on, one several times and another never."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What two networks learn from, and how long."""
+    """What networks learn from, what they are measured on, and how they are trained."""
 
     name: str
     data: list[Dataset]
-    validation: Dataset
-    size: int
-    steps: int
+    measured: Dataset
+    recipe: RetinaFaceRecipe
+    seed: int
 
-    def recipe(self, network: Architecture) -> RetinaFaceRecipe:
-        """Return the small recipe, cut short."""
-        augment = replace(RETINAFACE.augment, size=self.size)
-        return replace(
-            RETINAFACE, network=network, augment=augment, length=Length(steps=self.steps), validations=1
-        )
+    def weights(self, out: Path, kind: str) -> Path:
+        """Train, unless that is done, and return the weights of the last step.
 
-    def figures(self, out: Path, kind: str) -> dict[str, float]:
-        """Train, unless that is done, and return what was measured after the last step."""
-        folder = out / f"{self.name}_{kind}"
+        Without a validation nothing is chosen by the images that are measured on later.
+        """
+        folder = out / f"{self.name}_{kind}_{self.seed}"
         if not (folder / "summary.json").exists():
-            recipe = self.recipe(NETWORKS[kind])
-            train_retinaface(self.data, folder, recipe, validation=self.validation, progress=False)
-        found: dict[str, float] = json.loads((folder / "summary.json").read_text())["figures"]
-        return found
+            recipe = replace(self.recipe, network=NETWORKS[kind])
+            train_retinaface(self.data, folder, recipe, seed=self.seed, progress=False)
+        return folder / "retinaface.npz"
 
 
 def main() -> None:
-    """Count, time, train, draw."""
+    """Count, time and draw; or train and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--facemask", nargs=2, metavar=("KIND:PATH", "HELD_OUT"))
+    parts = parser.add_subparsers(dest="part", required=True)
+    parts.add_parser("count", help="count, time and draw")
+    train = parts.add_parser("train", help="train and measure")
+    train.add_argument("out", type=Path)
+    train.add_argument("--facemask", nargs=2, metavar=("KIND:PATH", "HELD_OUT"))
+    train.add_argument("--steps", type=int, default=RETINAFACE.length.steps, help="(default: the recipe's)")
+    train.add_argument("--landmark-weight", type=float, default=FCOS.landmark_weight, help="without anchors")
+    train.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     set_num_threads(1)
-    rows = [candidates(), *counts(), *times()]
-    print_table(["", "anchors", "anchor-free"], rows)
-    draw_positives(IMAGES / "anchor_free_positives.png")
-    draw_per_face(IMAGES / "anchor_free_per_face.png")
-    runs = [
-        Run("synthetic", [open_dataset("synthetic:2000")], open_dataset("synthetic:150,seed=7"), 256, 500)
-    ]
+    if options.part == "count":
+        print_table([candidates(), parameters(), *counts(), *times()])
+        draw_positives(IMAGES / "anchor_free_positives.png")
+        draw_per_face(IMAGES / "anchor_free_per_face.png")
+        return
+    recipe = replace(
+        RETINAFACE,
+        length=Length(steps=options.steps),
+        anchor_free_loss=replace(FCOS, landmark_weight=options.landmark_weight),
+    )
+    learnt, drawn = open_dataset("synthetic:2000"), open_dataset("synthetic:300,seed=7")
+    runs = [Run("synthetic", [learnt], drawn, recipe, options.seed)]
     if options.facemask is not None:
         data, held_out = hold_out_named([open_dataset(options.facemask[0])], options.facemask[1])
-        runs.append(Run("facemask", data, held_out, 192, 400))
-    rows = trained_rows(runs, options.out)
-    if options.facemask is not None:
-        rows += measured_elsewhere(options.out, runs[0], runs[1].validation)
-    print_table(["", "anchors", "anchor-free"], rows)
+        runs.append(Run("facemask", data, held_out, recipe, options.seed))
+    print_table(trained_rows(runs, options.out))
 
 
 def candidates() -> list[str]:
@@ -102,12 +112,17 @@ def candidates() -> list[str]:
     return ["candidates, 640 x 640", f"{anchors:,}", f"{points:,}"]
 
 
+def parameters() -> list[str]:
+    """How many numbers a network learns."""
+    return ["parameters", *(f"{network.build().parameter_count():,}" for network in NETWORKS.values())]
+
+
 def counts() -> list[list[str]]:
     """Positives and negatives of the same images, and faces that teach nothing."""
     batches = RetinaFaceBatches(
         [open_dataset("synthetic:2000")],
         batch_size=8,
-        settings=replace(RETINAFACE.augment, size=SIDE),
+        settings=RETINAFACE.augment,
         thresholds=RETINAFACE.thresholds,
         seed=0,
     )
@@ -173,27 +188,48 @@ def times() -> list[list[str]]:
 
 
 def trained_rows(runs: Sequence[Run], out: Path) -> list[list[str]]:
-    """What the networks find after the same number of steps."""
+    """What the networks find: each on its own kind of images, the first ones on those of the others, too."""
     rows = []
-    for run in runs:
-        found = [run.figures(out, kind) for kind in NETWORKS]
-        what = f"{run.name}, {run.steps} steps of 8 squares of {run.size}"
-        for figure in ("average_precision", "recall", "landmark_error"):
-            if all(figure in one for one in found):
-                rows.append(
-                    [f"{figure.replace('_', ' ')}, {what}", *_cells([one[figure] for one in found], ".3f")]
-                )
+    for learnt, measured in [(run, run) for run in runs] + [(runs[0], run) for run in runs[1:]]:
+        where = f"{learnt.name} on {measured.name}"
+        found = [found_by(learnt.weights(out, kind), measured.measured) for kind in NETWORKS]
+        evaluations = [measure(detections, measured.measured) for detections in found]
+        figures = [{**figures_of(one, SCORE), "precision": one.curve.at(SCORE)[0]} for one in evaluations]
+        for figure in ("average_precision", "precision", "recall", "landmark_error"):
+            if all(figure in one for one in figures):
+                name = figure.replace("_", " ")
+                rows.append([f"{name}, {where}", *_cells([one[figure] for one in figures], ".3f")])
+        # The root of a product is above the root of a half where the product is above a half.
+        stricter = evaluations[1].curve.at(SCORE**0.5)
+        rows.append([f"both, were the score the product, {where}", "", "{:.3f}, {:.3f}".format(*stricter)])
+        for height, recall in evaluations[0].by_size.items():
+            if recall.faces and height[0] >= 10:  # smaller ones do not count
+                found_of = [str(one.by_size[height].found) for one in evaluations]
+                rows.append([f"found, of {recall.faces} of {height_label(*height)}, {where}", *found_of])
+        between = "{:+.3f} to {:+.3f}".format(*differences(found, measured.measured))
+        rows.append([f"AP, second minus first, {where}, 95 % of the resamplings", between, ""])
     return rows
 
 
-def measured_elsewhere(out: Path, run: Run, dataset: Dataset) -> list[list[str]]:
-    """What the networks of one run find in photographs of another kind."""
-    found = []
-    for kind, architecture in NETWORKS.items():
-        network = architecture.build()
-        network.load_state_dict(load_npz(out / f"{run.name}_{kind}" / "retinaface.npz")[1])
-        found.append(measure_retinaface(network.eval(), dataset)["average_precision"])
-    return [[f"average precision of the {run.name} ones on {dataset.source}", *_cells(found, ".3f")]]
+def found_by(weights: Path, dataset: Dataset) -> list[Detections]:
+    """Detect in every image, down to scores that are hardly any."""
+    return predict(dataset, RetinaFace(DOUBTFUL, weights=weights), progress=False)
+
+
+def differences(found: Sequence[Sequence[Detections]], dataset: Dataset) -> tuple[float, float]:
+    """Return between which values the second AP minus the first lies for nearly all draws of images."""
+    rng = np.random.default_rng(0)
+    faces = [annotation.usable() for annotation in dataset.annotations]
+    drawn = np.zeros(RESAMPLINGS)
+    for k in range(RESAMPLINGS):
+        chosen = rng.integers(len(faces), size=len(faces))
+        first, second = (
+            average_precision([one[i] for i in chosen], [faces[i] for i in chosen], min_face_size=10).value
+            for one in found
+        )
+        drawn[k] = second - first
+    least, most = np.quantile(drawn, [0.025, 0.975])
+    return float(least), float(most)
 
 
 def assigned(boxes: NDArray[Any], height: int, width: int) -> NDArray[np.intp]:
@@ -229,7 +265,7 @@ def draw_positives(path: Path) -> None:
                 mine[:, 0], mine[:, 1], s=sizes[face == g], color=colour, edgecolors="white", linewidths=0.7
             )
         ax.set(xlim=(0, width), ylim=(height, 0))  # anchors reach beyond the picture
-    figure.savefig(path)
+    figure.savefig(path, dpi=80)
 
 
 def draw_per_face(path: Path) -> None:
@@ -253,8 +289,9 @@ def draw_per_face(path: Path) -> None:
     save_figure(ax, path)
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print a Markdown table."""
+    head = ["", "anchors", "anchor-free"]
     for row in (head, ["---"] * len(head), *rows):
         print("| " + " | ".join(row) + " |")
     print()

@@ -52,7 +52,7 @@ def detect_anchor_free(
     Notes
     -----
     Source: Tian et al. 2019 (FCOS, arXiv 1904.01355), sections 3.1 and 3.3: a point says how far the sides
-    are, and its score is multiplied by its centre-ness. The rest is :func:`detect_retinaface`.
+    are, and its centre-ness is part of its score. The rest is :func:`detect_retinaface`.
     """
     # 1. The image, shrunk if it is larger than wanted.
     resized = limit_side(image, settings.max_side)

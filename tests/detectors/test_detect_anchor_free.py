@@ -4,6 +4,8 @@ The made-up image is 32 x 32, which has 21 locations: 4 x 4 of stride 8, 2 x 2 o
 Location 5 is at (12, 12), location 19 at (24, 24).
 """
 
+import math
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,23 @@ def test_two_boxes_of_one_face():
     assert len(detect(net, iou_threshold=1.0)) == 2
     assert len(detect(net, iou_threshold=1.0, max_faces=1)) == 1
     assert len(detect(net, iou_threshold=1.0, max_candidates=1)) == 1
+
+
+def test_only_the_order_of_the_scores_decides_what_is_kept():
+    """Scores, their roots and another rising function of them, with the threshold for each."""
+    rng = np.random.default_rng(8)
+    roots = rng.permutation(np.arange(1, 22) / 22)
+    distances = dict(enumerate(rng.uniform(0.5, 3, (21, 4))))
+    found = {}
+    for way, scores, threshold in (
+        ("squares", roots**2, 0.04),
+        ("roots", roots, 0.2),
+        ("others", np.exp(roots) / 3, math.exp(0.2) / 3),
+    ):
+        net = network(dict(enumerate(scores)), distances)
+        found[way] = detect(net, score_threshold=threshold).boxes.tolist()
+    assert found["squares"] == found["roots"] == found["others"]
+    assert 2 < len(found["roots"]) < 15
 
 
 def test_boxes_are_in_pixels_of_the_image_given():

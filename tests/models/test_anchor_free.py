@@ -67,13 +67,14 @@ def test_the_trunk_and_the_contexts_are_those_of_the_network_with_anchors():
     assert free.parameter_count() == 426_608 - 3 * 65 * (32 - 17)
 
 
-def test_a_score_is_that_of_a_face_times_the_centre_ness():
+def test_a_score_is_the_geometric_mean_of_that_of_a_face_and_the_centre_ness():
     network = new_network()
     x = Numbers("image").real(1, 3, 40, 56).astype(np.float32)
     log_distances, logits, centre_logits, landmark_deltas = network.forward(x)
     distances, scores, points = network.predict(x)
     face = 1 / (1 + np.exp(logits[..., 0] - logits[..., 1]))
-    np.testing.assert_allclose(scores, face / (1 + np.exp(-centre_logits[..., 0])), rtol=1e-4)
+    np.testing.assert_allclose(scores**2, face / (1 + np.exp(-centre_logits[..., 0])), rtol=1e-4)
+    assert scores.dtype == np.float32
     np.testing.assert_allclose(distances, np.exp(log_distances), rtol=1e-5)
     np.testing.assert_array_equal(points, landmark_deltas)
     assert scores.std() > 0
@@ -86,7 +87,8 @@ def test_sure_centres_do_not_overflow():
         network.branch.heads.heads[level].centre_head.weight.data[:] = 0
         network.branch.heads.heads[level].class_head.weight.data[:] = 0
     _, scores, _ = network.predict(np.zeros((1, 3, 32, 32), np.float32))
-    assert scores[0] == pytest.approx([FIRST_SCORE] * 16 + [0] * 4 + [FIRST_SCORE / 2], rel=1e-5)
+    one, half = math.sqrt(FIRST_SCORE), math.sqrt(FIRST_SCORE / 2)
+    assert scores[0] == pytest.approx([one] * 16 + [0] * 4 + [half], rel=1e-5)
 
 
 def test_a_new_network_expects_no_face():

@@ -62,7 +62,8 @@ class AnchorFreeLossSettings:
     box_weight, centre_weight : float
         Of the distances and the centre-ness; the classification weighs 1. All are 1 in FCOS.
     landmark_weight : float
-        FCOS has none. Ten numbers of about one weigh as much as the box with a tenth each.
+        FCOS has none. Ten numbers of about one weigh as much as the box with a tenth each. With 0.5 the
+        points came out better and the boxes worse: see ``docs/anchor_free.md``.
     alpha, gamma : float
         Of :func:`minidet.losses.focal_loss`; those of its paper, and of FCOS.
     """
