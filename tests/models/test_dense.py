@@ -229,6 +229,8 @@ def test_a_vertex_may_be_two_landmarks():
     for grad_landmarks in (one, other, both):
         branch.forward(parameters)
         found.append(branch.backward(nothing, grad_landmarks))
+    assert found[0].any()
+    assert found[1].any()
     assert_close(found[0] + found[1], found[2], 1e-12)
 
 
