@@ -112,8 +112,9 @@ class PixelBranch(Module):
         light = (LIGHT + LIGHT_SCALE * to_light).astype(parameters.dtype)
         vertices, colours = self.decoder.forward(code)
         pictures, cache = render_forward(vertices, colours, camera, light, self.triangles, self.side)
+        landmarks = cache.image_points[:, self.landmarks, :2]
         self.keep_for_backward((cache, squashed))
-        return DrawnFaces(pictures, cache.shown >= 0, cache.image_points[:, self.landmarks, :2])
+        return DrawnFaces(pictures, cache.shown >= 0, landmarks)
 
     def backward(self, grad_pictures: FloatArray, grad_landmarks: FloatArray | None = None) -> FloatArray:
         """Go back through :meth:`forward`, line by line.
@@ -129,10 +130,7 @@ class PixelBranch(Module):
         grad_parameters : (P, parameters per anchor) array
         """
         cache, squashed = self.kept()
-        grad_image_points = np.zeros_like(cache.image_points)
-        if grad_landmarks is not None:
-            for number, vertex in enumerate(self.landmarks):  # a vertex may be two landmarks at once
-                grad_image_points[:, vertex, :2] += grad_landmarks[:, number]
+        grad_image_points = self._at_vertices(grad_landmarks, cache.image_points)
         grad_vertices, grad_colours, grad_camera, grad_light = render_backward(
             grad_pictures, cache, grad_image_points
         )
@@ -142,6 +140,14 @@ class PixelBranch(Module):
         grad_to_camera[:, DEPTH] *= CAMERA[DEPTH] * (1 - squashed**2)
         grads = [grad_code, grad_to_camera, grad_to_light]
         return np.hstack(grads).astype(grad_pictures.dtype)
+
+    def _at_vertices(self, grad_landmarks: FloatArray | None, image_points: FloatArray) -> FloatArray:
+        """Return the gradient of all points of the picture (P, V, 3): only landmarks have one."""
+        grad_image_points = np.zeros_like(image_points)
+        if grad_landmarks is not None:
+            for number, vertex in enumerate(self.landmarks):  # a vertex may be two landmarks at once
+                grad_image_points[:, vertex, :2] += grad_landmarks[:, number]
+        return grad_image_points
 
     @property
     def _cuts(self) -> list[int]:
