@@ -223,6 +223,16 @@ def test_drawn_landmarks_are_compared_as_those_of_the_heads():
     assert objective.value == pytest.approx(without.value + 0.5 * wanted / known.sum(), rel=1e-12)
 
 
+def test_where_no_landmark_is_known_none_is_compared():
+    _, branch, crops, visible, others, dense = pixel_case()
+    targets = faces()
+    arguments = (*others, dense, targets, crops, visible, branch)
+    with_term, without = (pixel_objective(*arguments, settings=SETTINGS, drawn_weight=w) for w in (0.5, 0.0))
+    assert with_term.parts["drawn"] == 0
+    assert with_term.value == without.value
+    np.testing.assert_array_equal(with_term.gradients[3], without.gradients[3])
+
+
 def test_pixel_objective_gradient_of_drawn_landmarks():
     # Without pixels there are no jumps, so the whole row can be moved.
     targets, branch, crops, visible, others, dense = pixel_case()
