@@ -7,6 +7,7 @@ import pytest
 
 from minidet.fast import accelerate
 from minidet.fast.training.conv import FastConv2d
+from minidet.fast.training.deform import FastDeformConv2d
 from minidet.models.retinaface.blocks import ConvBlock
 from minidet.models.retinaface.context import Context
 from minidet.nn import Conv2d, DeformConv2d, initialise
@@ -112,13 +113,13 @@ def test_any_block_takes_any_convolution():
 
 
 @every_kind
-def test_trains_beside_fast_layers(kind):
+def test_trains_with_fast_layers(kind):
     slow, fast = context(KINDS[kind]).astype("float32"), accelerate(context(KINDS[kind]).astype("float32"))
     for module in (slow, fast):
         for name in BLOCKS:
             bias = getattr(module, name).conv.conv_offset_mask.bias.data
             bias[:] = np.linspace(-1.25, 1.25, len(bias))
-    assert type(fast.view3.conv) is DeformConv2d
+    assert type(fast.view3.conv) is FastDeformConv2d
     assert type(fast.view3.conv.conv_offset_mask) is FastConv2d
     x, grad_output = (Numbers(name).real(2, 16, 9, 8).astype(np.float32) for name in ("x", "upstream"))
     assert_close(fast.forward(x), slow.forward(x), 1e-5)

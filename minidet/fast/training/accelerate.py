@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from minidet.fast.training.activation import FastLeakyReLU, FastPReLU, FastReLU
 from minidet.fast.training.conv import FastConv2d
+from minidet.fast.training.deform import FastDeformConv2d
 from minidet.fast.training.depthwise import FastDepthwiseConv2d
 from minidet.fast.training.fpn import FastFPN
 from minidet.fast.training.heads import FastHeads
@@ -23,6 +24,7 @@ from minidet.models.retinaface.heads import Heads
 from minidet.nn import (
     BatchNorm2d,
     Conv2d,
+    DeformConv2d,
     DepthwiseConv2d,
     LeakyReLU,
     Linear,
@@ -38,6 +40,7 @@ TWINS: dict[type[Module], type[Module]] = {
     BatchNorm2d: FastBatchNorm2d,
     Conv2d: FastConv2d,
     ConvBlock: FastConvBlock,
+    DeformConv2d: FastDeformConv2d,
     DepthwiseBlock: FastDepthwiseBlock,
     DepthwiseConv2d: FastDepthwiseConv2d,
     FPN: FastFPN,

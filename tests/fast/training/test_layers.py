@@ -5,7 +5,9 @@ import copy
 import numpy as np
 import pytest
 
+from minidet.errors import InputError
 from minidet.fast.team import get_num_threads, set_num_threads
+from minidet.fast.training import deform
 from minidet.fast.training.accelerate import accelerate
 from minidet.fast.training.maps import _idle as idle
 from minidet.fast.training.maps import memory_of, padded
@@ -15,6 +17,7 @@ from minidet.models.retinaface.heads import Heads
 from minidet.nn import (
     BatchNorm2d,
     Conv2d,
+    DeformConv2d,
     DepthwiseConv2d,
     LeakyReLU,
     Linear,
@@ -36,13 +39,14 @@ def threads(request):
     set_num_threads(before)
 
 
-def pair(layer, rng):
-    """Return the layer with random numbers in it, and its fast twin."""
+def pair(layer, rng, scale=None):
+    """Return the layer with random numbers in it, and its fast twin; ``scale``: of those of some parts."""
     fill_idle_memory_with_nan()
     for name, array in layer.state():
         array.data = rng.normal(size=array.data.shape).astype(np.float32)
         if "running_var" in name:
             array.data = array.data**2 + np.float32(0.5)
+        array.data *= np.float32((scale or {}).get(name.partition(".")[0], 1))
     twin = accelerate(copy.deepcopy(layer))
     assert type(twin) is not type(layer)
     return layer, twin
@@ -58,10 +62,10 @@ def draw(rng, shape):
     return rng.normal(size=shape).astype(np.float32)
 
 
-def assert_agree(layer, shape, seed=0):
+def assert_agree(layer, shape, seed=0, scale=None):
     """Compare one forward and one backward pass, and what they leave behind."""
     rng = np.random.default_rng(seed)
-    layer, twin = pair(layer, rng)
+    layer, twin = pair(layer, rng, scale)
     x = draw(rng, shape)
     before = x.copy()
     reference, result = layer.forward(x), twin.forward(x)
@@ -138,6 +142,58 @@ def test_conv2d(inputs, outputs, size, stride, padding, NHW, bias):
 def test_depthwise_conv2d(channels, size, stride, padding, NHW):
     N, H, W = NHW
     assert_agree(DepthwiseConv2d(channels, size, stride=stride, padding=padding), (N, channels, H, W))
+
+
+DEFORMABLE = [
+    # in, out, size, stride, padding, (N, H, W), size of the offsets
+    pytest.param(16, 16, 3, 1, 1, (2, 9, 7), 1.0, id="same-size"),
+    pytest.param(16, 24, 3, 1, 1, (3, 12, 11), 0.0, id="no-offsets"),
+    pytest.param(16, 40, 3, 1, 1, (2, 5, 4), 2.0, id="far-outside"),
+    pytest.param(64, 40, 3, 1, 1, (2, 13, 9), 0.5, id="retinaface"),
+    pytest.param(20, 5, 3, 2, 1, (2, 8, 9), 1.0, id="stride-2"),
+    pytest.param(3, 10, 3, 1, 0, (2, 6, 6), 1.0, id="few-channels"),
+    pytest.param(8, 8, 1, 1, 0, (1, 5, 1), 1.0, id="one-tap-one-column"),
+    pytest.param(8, 8, 3, 1, 2, (1, 1, 1), 1.0, id="one-pixel"),
+    pytest.param(5, 7, 5, 3, 3, (2, 9, 9), 2.0, id="large-filter"),
+    pytest.param(16, 16, 3, 1, 1, (2, 40, 40), 1.0, id="several-blocks"),
+]
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("inputs", "outputs", "size", "stride", "padding", "NHW", "far"), DEFORMABLE)
+@pytest.mark.parametrize("modulated", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_deform_conv2d(inputs, outputs, size, stride, padding, NHW, far, modulated, bias):
+    N, H, W = NHW
+    layer = DeformConv2d(
+        inputs, outputs, size, stride=stride, padding=padding, bias=bias, modulated=modulated
+    )
+    assert_agree(layer, (N, inputs, H, W), scale={"conv_offset_mask": far / 10})
+
+
+def test_groups_of_offsets_are_left_to_the_definition():
+    rng = np.random.default_rng(0)
+    layer, twin = pair(DeformConv2d(4, 6, 3, padding=1, offset_groups=2), rng)
+    x = draw(rng, (1, 4, 5, 6))
+    np.testing.assert_allclose(twin.forward(x), layer.forward(x), rtol=1e-4, atol=1e-4)
+    assert not isinstance(twin._kept, deform.Kept)
+
+
+def test_offsets_that_are_not_finite_are_refused():
+    _, twin = pair(DeformConv2d(16, 6, 3, padding=1), np.random.default_rng(0))
+    twin.conv_offset_mask.bias.data[3] = np.nan
+    with pytest.raises(InputError, match="deform_conv2d: `offset` is not finite in image 0, channel 3"):
+        twin.forward(np.zeros((1, 16, 5, 6), np.float32))
+
+
+def test_taps_at_the_end_of_the_world_see_nothing():
+    layer, twin = pair(DeformConv2d(16, 6, 3, padding=1), np.random.default_rng(0))
+    for one in (layer, twin):
+        one.conv_offset_mask.bias.data[:] = np.resize([1e30, -1e30], 18)
+    x = draw(np.random.default_rng(1), (1, 16, 5, 6))
+    result = twin.forward(x)
+    np.testing.assert_array_equal(result, layer.forward(x))
+    np.testing.assert_array_equal(result, np.broadcast_to(layer.bias.data[:, None, None], result.shape))
 
 
 @pytest.mark.usefixtures("threads")
