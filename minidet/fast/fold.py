@@ -40,7 +40,7 @@ def fold(block: ConvBlock | DepthwiseBlock) -> Folded:
     """
     if isinstance(block.conv, DeformConv2d):
         raise InputError(
-            "fast.compile: there is no compiled plan for a DeformConv2d; fast.accelerate makes each layer fast"
+            "fast.compile: no plan has a DeformConv2d; use fast.accelerate, which makes each layer fast"
         )
     norm = block.norm
     scale = norm.weight.data / np.sqrt(norm.running_var.data.astype(np.float64) + norm.eps)  # (OC,)
