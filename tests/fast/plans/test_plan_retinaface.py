@@ -162,7 +162,7 @@ def test_a_deformable_convolution_is_refused_not_taken_for_a_plain_one(name):
     network = RetinaFaceNet()
     parts = {"context4": Context(64, conv=DeformConv2d), "fpn": FPN((64, 128, 256), 64, conv=DeformConv2d)}
     setattr(network, name, parts[name])
-    with pytest.raises(InputError, match=r"fast\.compile: there is no compiled plan for a DeformConv2d"):
+    with pytest.raises(InputError, match=r"fast\.compile: no plan has a DeformConv2d; use fast\.accelerate"):
         compile(network.eval())
     with pytest.raises(InputError, match=r"fast\.compile: model is a PyramidNet"):
         compile(Architecture(context="deform").build().eval())
