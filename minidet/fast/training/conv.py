@@ -18,7 +18,7 @@ from minidet.fast.training.kernels.windows import Windows
 from minidet.fast.training.kernels.winograd import pack_winograd, winograd_plan
 from minidet.fast.training.maps import borrow, memory_of, new_map, padded, pixels_of
 from minidet.fast.workspace import aligned_empty, workspaces
-from minidet.nn import Conv2d
+from minidet.nn import Conv2d, DeformConv2d
 
 ALONE = 1_000_000
 """Multiply-adds that are done before another thread is awake."""
@@ -56,7 +56,7 @@ class FastConv2d(Conv2d):
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Convolve: (N, in_channels, H, W) to (N, out_channels, OH, OW)."""
-        windows = self._windows(x)
+        windows = windows_of(x, self)
         if windows is None:
             return super().forward(x)
         y, memory = convolve(x, self.weight.data, self.bias.data if self.bias else None, windows)
@@ -79,22 +79,23 @@ class FastConv2d(Conv2d):
             self.bias.accumulate(grad_bias)
         return input_gradient(grad_y, self.weight.data, s, shape[1])
 
-    def _windows(self, x: FloatArray) -> Windows | None:
-        """Return the geometry, or None if the definition is to see to it, if only to refuse."""
-        weight, stride, padding = self.weight.data, self.stride, self.padding
-        if not (is_map(x) and x.shape[1] == weight.shape[1] and weight.dtype == np.float32):
-            return None
-        if not (isinstance(stride, int) and isinstance(padding, int) and stride > 0 and padding >= 0):
-            return None
-        if self.bias and (self.bias.data.dtype != np.float32 or self.bias.data.shape != weight.shape[:1]):
-            return None
-        N, C, H, W = x.shape
-        size = weight.shape[2]
-        rooms = [side + 2 * padding - size for side in (H, W)]
-        if min(rooms) < 0:
-            return None
-        OH, OW = (room // stride + 1 for room in rooms)
-        return Windows(N, H, W, map_channels(C), OH, OW, padded(len(weight)), size, stride, padding)
+
+def windows_of(x: FloatArray, layer: Conv2d | DeformConv2d) -> Windows | None:
+    """Return the geometry, or None if the definition is to see to it, if only to refuse."""
+    weight, stride, padding = layer.weight.data, layer.stride, layer.padding
+    if not (is_map(x) and x.shape[1] == weight.shape[1] and weight.dtype == np.float32):
+        return None
+    if not (isinstance(stride, int) and isinstance(padding, int) and stride > 0 and padding >= 0):
+        return None
+    if layer.bias and (layer.bias.data.dtype != np.float32 or layer.bias.data.shape != weight.shape[:1]):
+        return None
+    N, C, H, W = x.shape
+    size = weight.shape[2]
+    rooms = [side + 2 * padding - size for side in (H, W)]
+    if min(rooms) < 0:
+        return None
+    OH, OW = (room // stride + 1 for room in rooms)
+    return Windows(N, H, W, map_channels(C), OH, OW, padded(len(weight)), size, stride, padding)
 
 
 def is_map(x: FloatArray) -> bool:

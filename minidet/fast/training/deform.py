@@ -9,7 +9,7 @@ import numpy as np
 from minidet._check import check_finite, check_float, check_shape
 from minidet._typing import Float32Array, FloatArray
 from minidet.fast.team import run_plan
-from minidet.fast.training.conv import input_gradient, is_map, weight_gradients
+from minidet.fast.training.conv import input_gradient, weight_gradients, windows_of
 from minidet.fast.training.kernels.deform import deform_plan, sample_plan, share_out_plan
 from minidet.fast.training.kernels.pack import pack
 from minidet.fast.training.kernels.windows import Windows
@@ -115,25 +115,12 @@ class FastDeformConv2d(DeformConv2d):
 
     def _windows(self, x: FloatArray) -> Windows | None:
         """Return the geometry, or None if the definition is to see to it, if only to refuse."""
-        weight, stride, padding = self.weight.data, self.stride, self.padding
-        if not (is_map(x) and x.shape[1] == weight.shape[1] and weight.dtype == np.float32):
+        s = windows_of(x, self)
+        if s is None or self.samples != s.size * s.size:  # groups of channels have offsets of their own
             return None
-        if not (isinstance(stride, int) and isinstance(padding, int) and stride > 0 and padding >= 0):
+        if any(one.data.dtype != np.float32 for one in self.conv_offset_mask.parameters().values()):
             return None
-        if self.bias and (self.bias.data.dtype != np.float32 or self.bias.data.shape != weight.shape[:1]):
-            return None
-        predictor = self.conv_offset_mask
-        if any(one.data.dtype != np.float32 for one in predictor.parameters().values()):
-            return None
-        N, C, H, W = x.shape
-        size = weight.shape[2]
-        if self.samples != size * size:  # groups of channels have offsets of their own
-            return None
-        rooms = [side + 2 * padding - size for side in (H, W)]
-        if min(rooms) < 0:
-            return None
-        OH, OW = (room // stride + 1 for room in rooms)
-        return Windows(N, H, W, padded(C), OH, OW, padded(len(weight)), size, stride, padding)
+        return s._replace(C=padded(x.shape[1]))
 
     def _per_tap(
         self, offset: FloatArray, mask: FloatArray | None, s: Windows
