@@ -100,9 +100,9 @@ def pixel_branch(mesh_net: DenseNet) -> None:
     branch = PixelBranch(decoder, head_topology())
 
     seen, unseen = pixel_batches(FEW, FEW), pixel_batches(OTHERS, OTHERS, seed=1)
-    drawn = [drawn_faces(new_pixel_net(branch, mesh_net, seed=0), branch, unseen)[0]]
+    drawn = [drawn_faces(new_pixel_net(branch, mesh_net), branch, unseen)[0]]
     for count, batch_size, steps in ((FEW, 12, 800), (MANY, 16, 4000)):
-        network = new_pixel_net(branch, mesh_net, seed=0)
+        network = new_pixel_net(branch, mesh_net)
         before = [drawn_faces(network, branch, one)[1] for one in (seen, unseen)]
         with tempfile.TemporaryDirectory() as folder:
             batches = pixel_batches(count, batch_size)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minidet import fast
 from minidet._typing import FloatArray
 from minidet.losses import pixel_l1
 from minidet.models.retinaface import DenseNet, PixelBranch, dense_net
-from minidet.nn import freeze_batch_norms, initialise
+from minidet.nn import freeze_batch_norms
 from minidet.training.mesh_face_batches import DenseTargets, MeshFaceBatches
 from minidet.training.objectives import Objective, pixel_objective
 from minidet.training.objectives.dense import WHITE
@@ -22,7 +20,7 @@ DENSE = ".dense."
 """In the names of the weights that say something of a mesh."""
 
 
-def new_pixel_net(branch: PixelBranch, mesh_net: DenseNet, *, seed: int) -> DenseNet:
+def new_pixel_net(branch: PixelBranch, mesh_net: DenseNet) -> DenseNet:
     """Return a network with a pixel branch that can find faces already, and draws the mean face for each.
 
     Parameters
@@ -32,7 +30,6 @@ def new_pixel_net(branch: PixelBranch, mesh_net: DenseNet, *, seed: int) -> Dens
     mesh_net : DenseNet
         Trained; all but its mesh branch is taken over. What the pixels have to teach is fine, and a network
         of random weights forgets where the face is before it has understood what it looks like.
-    seed : int
 
     Returns
     -------
@@ -40,12 +37,9 @@ def new_pixel_net(branch: PixelBranch, mesh_net: DenseNet, *, seed: int) -> Dens
         Its batch norms keep the statistics of ``mesh_net``: how bright a face is should not depend on which
         others are in the batch.
     """
-    network = dense_net(branch.parameter_count_per_anchor)
-    initialise(network, np.random.default_rng(seed))
+    network = dense_net(branch.parameter_count_per_anchor)  # all zeros
     own, trained = network.state_dict(), mesh_net.state_dict()
     network.load_state_dict({name: own[name] if DENSE in name else trained[name] for name in own})
-    for layer in network.branch.heads.dense.layers.values():
-        layer.weight.data = np.zeros_like(layer.weight.data)
     freeze_batch_norms(network)
     return network
 

@@ -113,7 +113,7 @@ def pixel_case(count, batch_size):
 def test_a_pixel_net_is_the_mesh_net_but_for_what_it_says_of_meshes():
     branch = PixelBranch(exact_decoder(), head_topology())
     mesh_net = new_mesh_net(399, seed=3)
-    network = new_pixel_net(branch, mesh_net, seed=0)
+    network = new_pixel_net(branch, mesh_net)
     own, other = network.state_dict(), mesh_net.state_dict()
     dense = [name for name in own if ".dense." in name]
     assert dense
@@ -140,7 +140,7 @@ def test_steps_of_the_pixel_branch_are_logged(tmp_path):
     branch = PixelBranch(exact_decoder(), head_topology())
     first_decoder = {name: array.copy() for name, array in branch.decoder.state_dict().items()}
     batches = pixel_case(2, 2)
-    network, twin = (new_pixel_net(branch, new_mesh_net(399, seed=0), seed=0) for _ in range(2))
+    network, twin = (new_pixel_net(branch, new_mesh_net(399, seed=0)) for _ in range(2))
     train_pixel_branch(
         network,
         branch,
@@ -185,7 +185,7 @@ def test_a_network_learns_from_pixels(tmp_path):
     batches = pixel_case(4, 4)
     mesh_net = new_mesh_net(399, seed=0)
     train_mesh_branch(mesh_net, batches, steps=60, folder=tmp_path / "mesh", lr=1e-2, progress=False)
-    network = new_pixel_net(branch, mesh_net, seed=0)
+    network = new_pixel_net(branch, mesh_net)
     _, before = drawn_faces(network, branch, batches)
     train_pixel_branch(network, branch, batches, steps=100, folder=tmp_path / "pixel", progress=False)
     _, after = drawn_faces(network, branch, batches)
