@@ -7,8 +7,9 @@ import minidet
 from minidet.boxes import PAPER_ANCHORS, REFERENCE_ANCHORS
 from minidet.fast.plans.retinaface import CompiledRetinaFace
 from minidet.fast.training.conv import FastConv2d
+from minidet.fast.training.deform import FastDeformConv2d
 from minidet.models.retinaface import Architecture
-from minidet.nn import Conv2d, DeformConv2d, initialise
+from minidet.nn import Conv2d, initialise
 from minidet.weights import save_npz
 from tests.oracles.cases import Numbers
 
@@ -80,7 +81,7 @@ def test_a_deformable_network_runs_on_fast_layers_and_finds_the_same(tmp_path, i
         minidet.RetinaFace(0.3, weights=tmp_path / "deform.npz", backend=backend)
         for backend in ("fast", "readable")
     )
-    assert type(fast._model.trunk.fpn.merge3.conv) is DeformConv2d
+    assert type(fast._model.trunk.fpn.merge3.conv) is FastDeformConv2d
     assert type(fast._model.trunk.fpn.lateral3.conv) is FastConv2d
     ours, theirs = fast.trace(image), readable.trace(image)
     for name in ("box_deltas", "scores", "landmark_deltas"):
